@@ -1,0 +1,245 @@
+// Runs graphs of opaque vertexes. Vertexes are shared by digest between jobs; independent ones run at once, bounded by
+// `parallelism`; equal work (same op, same content read) runs once even where the vertexes differ.
+// Counterpart: moby/buildkit solver/jobs.go, scheduler.go.
+
+import { Semaphore, raceAbort } from "../../base/index.ts";
+import { CacheManager, workKey } from "./cache-manager.ts";
+import type { InputKeys } from "./cache-manager.ts";
+import { EdgeState, rootIds } from "./edge-state.ts";
+import type { EdgeHost } from "./edge-state.ts";
+import { rootKeyId } from "./key-storage.ts";
+import type { CacheKeyStorage } from "./key-storage.ts";
+import type { Edge, OpResolver, ProgressSink, ResultStore, Vertex } from "./types.ts";
+import { VertexState } from "./vertex-state.ts";
+import type { EdgeResult } from "./vertex-state.ts";
+
+export interface SolverOptions<R> {
+  readonly resolveOp: OpResolver<R>;
+  readonly storage: CacheKeyStorage;
+  readonly results: ResultStore<R>;
+  /** How many heavy ops may execute at once; at least 1. */
+  readonly parallelism: number;
+  /** Milliseconds since the epoch; defaults to the clock. */
+  readonly now?: () => number;
+}
+
+export class Solver<R> {
+  readonly #options: SolverOptions<R>;
+  readonly #states = new Map<string, { state: VertexState<R>; jobs: Set<Job<R>> }>();
+  readonly #host: EdgeHost<R>;
+  readonly #places: Semaphore;
+  readonly #running = new Map<string, Promise<unknown>>();
+  readonly #executions = new WeakMap<VertexState<R>, Promise<readonly EdgeResult<R>[]>>();
+  readonly cache: CacheManager<R>;
+
+  constructor(options: SolverOptions<R>) {
+    this.#options = options;
+    this.#places = new Semaphore(options.parallelism);
+    this.cache = new CacheManager(options.storage, options.results);
+    this.#host = {
+      cache: this.cache,
+      edgeState: (edge) => this.#edgeState(edge),
+      execute: (state) => this.#execute(state),
+      skipAncestors: (state) => this.#skipAncestors(state.vertex),
+    };
+  }
+
+  /** How many vertexes are alive; zero once every job is closed. */
+  get size(): number {
+    return this.#states.size;
+  }
+
+  /** Starts a job; close it to let go of its vertexes and results. */
+  job(sink: ProgressSink): Job<R> {
+    return new Job(sink, {
+      join: (job, vertex) => this.#join(job, vertex),
+      result: (edge) => this.#edgeState(edge).result(),
+      leave: (job) => this.#leave(job),
+    });
+  }
+
+  #join(job: Job<R>, vertex: Vertex): void {
+    const stack = [vertex];
+    const ordered: Vertex[] = [];
+    const seen = new Set<string>();
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+      if (seen.has(next.digest)) continue;
+      seen.add(next.digest);
+      ordered.push(next);
+      stack.push(...next.inputs.map((input) => input.vertex));
+    }
+    for (const each of ordered.reverse()) {
+      let entry = this.#states.get(each.digest);
+      if (entry === undefined) {
+        entry = { state: new VertexState(each, this.#options.resolveOp(each)), jobs: new Set() };
+        this.#states.set(each.digest, entry);
+      }
+      entry.jobs.add(job);
+      entry.state.join(job.sink);
+    }
+  }
+
+  async #leave(job: Job<R>): Promise<void> {
+    const left: VertexState<R>[] = [];
+    for (const [digest, entry] of this.#states) {
+      if (!entry.jobs.delete(job)) continue;
+      entry.state.sinks.delete(job.sink);
+      if (entry.jobs.size > 0) continue;
+      this.#states.delete(digest);
+      entry.state.cancel(new DOMException("no job wants this vertex any more", "AbortError"));
+      left.push(entry.state);
+    }
+    for (const state of left) {
+      for (const result of await state.settled()) await this.#options.results.release(result);
+    }
+  }
+
+  #edgeState(edge: Edge): EdgeState<R> {
+    const entry = this.#states.get(edge.vertex.digest);
+    if (entry === undefined) throw new DOMException("the job of this vertex is closed", "AbortError");
+    let found = entry.state.edges.get(edge.index);
+    if (found === undefined)
+      entry.state.edges.set(edge.index, (found = new EdgeState(this.#host, entry.state, edge.index)));
+    return found;
+  }
+
+  #execute(state: VertexState<R>): Promise<readonly EdgeResult<R>[]> {
+    let execution = this.#executions.get(state);
+    if (execution === undefined) {
+      execution = state.track(() => this.#run(state));
+      this.#executions.set(state, execution);
+    }
+    return execution;
+  }
+
+  async #run(state: VertexState<R>): Promise<readonly EdgeResult<R>[]> {
+    const map = await state.cacheMap();
+    const edge = this.#edgeState({ vertex: state.vertex, index: 0 });
+    const keys = await edge.inputKeys();
+    const key =
+      map.persistent === false ? `${state.vertex.digest} once` : workKey({ digest: map.digest, output: 0 }, keys);
+
+    while (!state.vertex.options.ignoreCache) {
+      const other = this.#running.get(key);
+      if (other === undefined) break;
+      await raceAbort(
+        other.catch(() => {}),
+        state.context.signal,
+      );
+      const loaded = await this.#loadAll(state, map.digest, keys);
+      if (loaded !== undefined) return loaded;
+    }
+    const run = this.#runOnce(state, keys);
+    this.#running.set(key, run);
+    try {
+      return await run;
+    } finally {
+      if (this.#running.get(key) === run) this.#running.delete(key);
+    }
+  }
+
+  /** What another vertex with the same work just recorded, for every output that this vertex is asked for. */
+  async #loadAll(state: VertexState<R>, digest: string, keys: InputKeys[]): Promise<EdgeResult<R>[] | undefined> {
+    const loaded: EdgeResult<R>[] = [];
+    for (const [index, edge] of state.edges) {
+      const ids =
+        keys.length === 0 ? new Set([rootKeyId(digest, index)]) : this.cache.query({ digest, output: index }, keys);
+      const record = this.cache.newestRecord(ids);
+      const result = record === undefined ? undefined : await edge.load(record);
+      if (result === undefined) return undefined;
+      loaded[index] = result;
+    }
+    return loaded;
+  }
+
+  async #runOnce(state: VertexState<R>, keys: InputKeys[]): Promise<readonly EdgeResult<R>[]> {
+    const { vertex, op, context } = state;
+    const inputs = await Promise.all(vertex.inputs.map((input) => this.#edgeState(input).result()));
+    const exec = () =>
+      state.working(async () => {
+        context.signal.throwIfAborted();
+        return op.exec(
+          inputs.map((input) => input.result),
+          context,
+        );
+      });
+    const results = op.heavy === false ? await exec() : await this.#places.run(exec, context.signal);
+    for (const result of results) state.own(result);
+    const map = await state.cacheMap();
+    return results.map((result, index) => ({
+      result,
+      cached: false,
+      ids: this.#record(vertex, map, index, keys, result),
+    }));
+  }
+
+  #record(
+    vertex: Vertex,
+    map: { digest: string; alternates?: readonly string[]; persistent?: boolean },
+    index: number,
+    keys: InputKeys[],
+    result: R,
+  ): ReadonlySet<string> {
+    const nowMs = this.#options.now?.() ?? Date.now();
+    if (keys.length === 0) {
+      const ids = rootIds({ ...map, deps: [] }, index);
+      for (const id of ids) {
+        this.cache.storage.addResult(id, { id: this.#options.results.save(result), createdAtMs: nowMs });
+      }
+      return ids;
+    }
+    if (keys.some((input) => input.ids.size === 0 && input.contentId === undefined)) return new Set();
+    const owner = { digest: map.digest, output: index };
+    return new Set([this.cache.record(owner, keys, result, { fresh: vertex.options.ignoreCache, nowMs })]);
+  }
+
+  #skipAncestors(vertex: Vertex): void {
+    const stack = vertex.inputs.map((input) => input.vertex);
+    const seen = new Set<string>();
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+      if (seen.has(next.digest)) continue;
+      seen.add(next.digest);
+      const entry = this.#states.get(next.digest);
+      if (entry !== undefined && !entry.state.touched) entry.state.tell({ kind: "cached", vertex: next });
+      stack.push(...next.inputs.map((input) => input.vertex));
+    }
+  }
+}
+
+interface JobHost<R> {
+  join(job: Job<R>, vertex: Vertex): void;
+  result(edge: Edge): Promise<EdgeResult<R>>;
+  leave(job: Job<R>): Promise<void>;
+}
+
+/** One build's hold on vertexes and results. */
+export class Job<R> implements AsyncDisposable {
+  readonly sink: ProgressSink;
+  readonly #host: JobHost<R>;
+  #closed: Promise<void> | undefined;
+
+  constructor(sink: ProgressSink, host: JobHost<R>) {
+    this.sink = sink;
+    this.#host = host;
+  }
+
+  /**
+   * The result of an edge, valid until the job is closed. Aborting `signal` rejects at once; work stops when the job is closed and
+   * no other job wants it.
+   */
+  async build(edge: Edge, signal?: AbortSignal): Promise<EdgeResult<R>> {
+    if (this.#closed) throw new Error("the job is closed");
+    this.#host.join(this, edge.vertex);
+    return raceAbort(this.#host.result(edge), signal);
+  }
+
+  /** Cancels what only this job wanted, waits for it to wind down and releases its results. */
+  close(): Promise<void> {
+    this.#closed ??= this.#host.leave(this);
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
