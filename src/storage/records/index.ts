@@ -1,0 +1,2 @@
+export { SqliteKeyStorage } from "./key-storage.ts";
+export { recordsSchema } from "./schema.ts";

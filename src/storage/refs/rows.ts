@@ -1,0 +1,246 @@
+// The rows behind refs and layers: every statement of this room, typed. Nothing here touches files.
+
+import { digestOf } from "../../base/index.ts";
+import type { Digest } from "../../base/index.ts";
+import type { Descriptor } from "../../formats/oci/index.ts";
+import type { Database } from "../../system/database/index.ts";
+
+export type LayerId = string;
+
+/** A layer as the database knows it. */
+export interface LayerRow {
+  readonly id: LayerId;
+  /** Digest of the uncompressed tar; undefined until somebody needed it. */
+  readonly diffId: Digest | undefined;
+  /** Whether its directory exists. */
+  readonly unpacked: boolean;
+  readonly sizeBytes: number;
+}
+
+/** One blob form of a layer. `remote` names where the bytes can be fetched from, where they can. */
+export interface LayerBlob {
+  readonly descriptor: Descriptor;
+  readonly remote: string | undefined;
+}
+
+/** What `du` calls the kind of a record. */
+export type RefType = "regular" | "internal" | "frontend" | "source.local" | "source.git.checkout" | "exec.cachemount";
+
+export interface RefRow {
+  readonly id: string;
+  readonly parent: string | undefined;
+  readonly type: RefType;
+  readonly description: string;
+  readonly createdMs: number;
+  readonly usedMs: number;
+  readonly uses: number;
+  readonly layers: readonly LayerId[];
+}
+
+/** Id of the ref that is this list of layers; the same list has the same id. */
+export function refIdOf(layers: readonly LayerId[]): string {
+  return digestOf(layers.join("\n")).slice("sha256:".length, "sha256:".length + 25);
+}
+
+/** Typed statements over the tables of `refsSchema`. */
+export class RefRows {
+  readonly db: Database;
+  readonly #s: ReturnType<typeof prepareAll>;
+
+  constructor(db: Database) {
+    this.db = db;
+    this.#s = prepareAll(db);
+  }
+
+  layer(id: LayerId): LayerRow | undefined {
+    const row = this.#s.layer.get(id);
+    if (row === undefined) return undefined;
+    return { id, diffId: (row.diff_id ?? undefined) as Digest | undefined, unpacked: row.unpacked === 1, sizeBytes: row.size_bytes };
+  }
+
+  /** Keeps the row that exists. */
+  addLayer(layer: LayerRow, nowMs: number): void {
+    this.#s.addLayer.run(layer.id, layer.diffId ?? null, layer.unpacked ? 1 : 0, layer.sizeBytes, nowMs);
+  }
+
+  setUnpacked(id: LayerId, sizeBytes: number): void {
+    this.#s.setUnpacked.run(sizeBytes, id);
+  }
+
+  setDiffId(id: LayerId, diffId: Digest): void {
+    this.#s.setDiffId.run(diffId, id);
+  }
+
+  blobs(layer: LayerId): LayerBlob[] {
+    return this.#s.blobs.all(layer).map((row) => ({
+      descriptor: {
+        mediaType: row.media_type,
+        digest: row.digest as Digest,
+        size: row.size_bytes,
+        ...annotationsOf(row.annotations),
+      },
+      remote: row.remote ?? undefined,
+    }));
+  }
+
+  addBlob(layer: LayerId, blob: LayerBlob): void {
+    const { descriptor } = blob;
+    const annotations = JSON.stringify(descriptor.annotations ?? {});
+    this.#s.addBlob.run(layer, descriptor.digest, descriptor.mediaType, descriptor.size, annotations, blob.remote ?? null);
+  }
+
+  removeBlob(layer: LayerId, digest: Digest): void {
+    this.#s.removeBlob.run(layer, digest);
+  }
+
+  ref(id: string): RefRow | undefined {
+    const row = this.#s.ref.get(id);
+    return row === undefined ? undefined : this.#refOf(row);
+  }
+
+  refs(): RefRow[] {
+    return this.#s.refs.all().map((row) => this.#refOf(row));
+  }
+
+  /** Makes the ref of a list of layers, or touches the one there is. */
+  addRef(ref: Omit<RefRow, "id" | "createdMs" | "usedMs" | "uses">, nowMs: number): string {
+    const id = refIdOf(ref.layers);
+    this.db.transaction(() => {
+      const inserted = this.#s.addRef.run(id, ref.parent ?? null, ref.type, ref.description, nowMs, nowMs);
+      if (Number(inserted.changes) === 0) return;
+      for (const [position, layer] of ref.layers.entries()) this.#s.addRefLayer.run(id, position, layer);
+    });
+    return id;
+  }
+
+  touch(id: string, nowMs: number): void {
+    this.#s.touch.run(nowMs, id);
+  }
+
+  hasRef(id: string): boolean {
+    return this.#s.ref.get(id) !== undefined;
+  }
+
+  lease(ref: string, holder: string): void {
+    this.#s.lease.run(ref, holder);
+  }
+
+  unlease(ref: string, holder: string): void {
+    this.#s.unlease.run(ref, holder);
+  }
+
+  /** Drops every lease of a holder. */
+  unleaseAll(holder: string): void {
+    this.#s.unleaseAll.run(holder);
+  }
+
+  holders(): string[] {
+    return this.#s.holders.all().map((row) => row.holder);
+  }
+
+  leasedRefs(): Set<string> {
+    return new Set(this.#s.leased.all().map((row) => row.ref));
+  }
+
+  removeRef(id: string): void {
+    this.#s.removeRefLayers.run(id);
+    this.#s.removeRef.run(id);
+  }
+
+  /** Removes rows of layers that no ref lists; returns their ids. */
+  removeUnusedLayers(): LayerId[] {
+    return this.db.transaction(() => {
+      const ids = this.#s.unusedLayers.all().map((row) => row.id);
+      for (const id of ids) {
+        this.#s.removeLayerBlobs.run(id);
+        this.#s.removeLayer.run(id);
+      }
+      return ids;
+    });
+  }
+
+  /** Forgets a layer whose directory is gone, and every ref that lists it. */
+  removeBrokenLayer(id: LayerId): void {
+    this.db.transaction(() => {
+      for (const { ref } of this.#s.refsOfLayer.all(id)) this.removeRef(ref);
+      this.#s.removeLayerBlobs.run(id);
+      this.#s.removeLayer.run(id);
+    });
+  }
+
+  layerIds(): Set<LayerId> {
+    return new Set(this.#s.layerIds.all().map((row) => row.id));
+  }
+
+  blobDigests(): Set<string> {
+    return new Set(this.#s.blobDigests.all().map((row) => row.digest));
+  }
+
+  #refOf(row: RefRecord): RefRow {
+    return {
+      id: row.id,
+      parent: row.parent ?? undefined,
+      type: row.type as RefType,
+      description: row.description,
+      createdMs: row.created_ms,
+      usedMs: row.used_ms,
+      uses: row.uses,
+      layers: this.#s.refLayers.all(row.id).map((each) => each.layer),
+    };
+  }
+}
+
+interface RefRecord extends Record<string, unknown> {
+  id: string;
+  parent: string | null;
+  type: string;
+  description: string;
+  created_ms: number;
+  used_ms: number;
+  uses: number;
+}
+
+function annotationsOf(text: string): { annotations?: Record<string, string> } {
+  const annotations = JSON.parse(text) as Record<string, string>;
+  return Object.keys(annotations).length === 0 ? {} : { annotations };
+}
+
+function prepareAll(db: Database) {
+  return {
+    layer: db.prepare<{ diff_id: string | null; unpacked: number; size_bytes: number }>(
+      "SELECT diff_id, unpacked, size_bytes FROM layers WHERE id = ?",
+    ),
+    addLayer: db.prepare("INSERT OR IGNORE INTO layers (id, diff_id, unpacked, size_bytes, created_ms) VALUES (?, ?, ?, ?, ?)"),
+    setUnpacked: db.prepare("UPDATE layers SET unpacked = 1, size_bytes = ? WHERE id = ?"),
+    setDiffId: db.prepare("UPDATE layers SET diff_id = ? WHERE id = ?"),
+    blobs: db.prepare<{ digest: string; media_type: string; size_bytes: number; annotations: string; remote: string | null }>(
+      "SELECT digest, media_type, size_bytes, annotations, remote FROM layer_blobs WHERE layer = ?",
+    ),
+    addBlob: db.prepare(
+      `INSERT INTO layer_blobs (layer, digest, media_type, size_bytes, annotations, remote) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (layer, digest) DO UPDATE SET remote = coalesce(excluded.remote, remote)`,
+    ),
+    removeBlob: db.prepare("DELETE FROM layer_blobs WHERE layer = ? AND digest = ?"),
+    ref: db.prepare<RefRecord>("SELECT id, parent, type, description, created_ms, used_ms, uses FROM refs WHERE id = ?"),
+    refs: db.prepare<RefRecord>("SELECT id, parent, type, description, created_ms, used_ms, uses FROM refs"),
+    refLayers: db.prepare<{ layer: string }>("SELECT layer FROM ref_layers WHERE ref = ? ORDER BY position"),
+    addRef: db.prepare(
+      "INSERT OR IGNORE INTO refs (id, parent, type, description, created_ms, used_ms, uses) VALUES (?, ?, ?, ?, ?, ?, 0)",
+    ),
+    addRefLayer: db.prepare("INSERT INTO ref_layers (ref, position, layer) VALUES (?, ?, ?)"),
+    touch: db.prepare("UPDATE refs SET used_ms = ?, uses = uses + 1 WHERE id = ?"),
+    lease: db.prepare("INSERT OR IGNORE INTO ref_leases (ref, holder) VALUES (?, ?)"),
+    unlease: db.prepare("DELETE FROM ref_leases WHERE ref = ? AND holder = ?"),
+    unleaseAll: db.prepare("DELETE FROM ref_leases WHERE holder = ?"),
+    holders: db.prepare<{ holder: string }>("SELECT DISTINCT holder FROM ref_leases"),
+    leased: db.prepare<{ ref: string }>("SELECT DISTINCT ref FROM ref_leases"),
+    removeRef: db.prepare("DELETE FROM refs WHERE id = ?"),
+    removeRefLayers: db.prepare("DELETE FROM ref_layers WHERE ref = ?"),
+    unusedLayers: db.prepare<{ id: string }>("SELECT id FROM layers WHERE id NOT IN (SELECT layer FROM ref_layers)"),
+    removeLayer: db.prepare("DELETE FROM layers WHERE id = ?"),
+    removeLayerBlobs: db.prepare("DELETE FROM layer_blobs WHERE layer = ?"),
+    refsOfLayer: db.prepare<{ ref: string }>("SELECT DISTINCT ref FROM ref_layers WHERE layer = ?"),
+    layerIds: db.prepare<{ id: string }>("SELECT id FROM layers"),
+    blobDigests: db.prepare<{ digest: string }>("SELECT DISTINCT digest FROM layer_blobs"),
+  };
+}
