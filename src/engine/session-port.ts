@@ -1,0 +1,21 @@
+// What the engine asks of whoever wanted the build: files, secrets, agents, places for output. Embedded, these are folders and
+// files of this machine; for a remote client the same port is served over its session. Counterpart: moby/buildkit session/.
+
+/** Where an exporter's output goes: a folder, a file (written beside and renamed), or a stream. */
+export type OutputTarget =
+  | { readonly kind: "directory"; readonly path: string }
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "stream"; readonly stream: NodeJS.WritableStream };
+
+export interface SessionPort {
+  /** Enters the digests of local sources: a new one for each build. */
+  readonly id: string;
+  /** Folder of the local source `name` ("context", "dockerfile", a named context); undefined when there is none. */
+  localDir(name: string): string | undefined;
+  /** A secret's bytes, or undefined when the client has none of that id. */
+  secret(id: string, signal?: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Path of an SSH agent's socket, or undefined when none is forwarded under `id` ("default" when empty). */
+  sshAgent(id: string): Promise<string | undefined>;
+  /** Where the exporter at `index` of the request writes; undefined for exporters without output of their own. */
+  output(index: number): OutputTarget | undefined;
+}

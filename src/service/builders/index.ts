@@ -1,0 +1,9 @@
+export type {
+  Builder,
+  ExporterResponse,
+  ImageDetails,
+  ImageRecord,
+  PruneOptions,
+  SolveOptions,
+  UsageRecord,
+} from "./builder.ts";

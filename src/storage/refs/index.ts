@@ -1,0 +1,7 @@
+export { compressionOf } from "./layer-forms.ts";
+export type { Compression, LayerJobs, PackOptions, Remote, RemoteOpener, StagedLayer } from "./layer-forms.ts";
+export type { MutableRef, Ref, RefInfo } from "./ref.ts";
+export { RefStore } from "./ref-store.ts";
+export type { ImageLayer, RefStoreOptions } from "./ref-store.ts";
+export type { LayerId, RefRow, RefType } from "./rows.ts";
+export { refsSchema } from "./schema.ts";

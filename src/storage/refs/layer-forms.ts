@@ -1,0 +1,186 @@
+// The forms of one layer: directory, blob here, blob elsewhere. Each conversion happens when somebody needs the form, once,
+// however many ask. A blob that can be made again from its directory need not be kept.
+
+import { BuildError, FlightControl, isBuildError } from "../../base/index.ts";
+import type { Digest } from "../../base/index.ts";
+import type { Descriptor } from "../../formats/oci/index.ts";
+import type { ContentStore } from "../content/index.ts";
+import type { Snapshotter } from "../snapshots/index.ts";
+import type { LayerBlob, LayerId, RefRows } from "./rows.ts";
+
+export type Compression = "none" | "gzip" | "zstd";
+
+export interface PackOptions {
+  readonly compression: Compression;
+  /** Compressor's level; the compressor's own default when absent. */
+  readonly level?: number;
+  /** Recompress layers that have a blob of another compression. Defaults to false: what is there is passed on. */
+  readonly force?: boolean;
+  /** Whether the bytes must be in the content store; a descriptor alone is enough otherwise. Defaults to true. */
+  readonly bytes?: boolean;
+}
+
+/** Heavy work on layers, done in worker threads. */
+export interface LayerJobs {
+  /** Packs a layer's directory; writes the blob to `output`, or only hashes it when that is null. */
+  pack(
+    input: { layer: LayerId; output: string | null; compression: Compression; level?: number },
+    signal?: AbortSignal,
+  ): Promise<{ diffId: Digest; blobDigest: Digest; sizeBytes: number }>;
+  /** Unpacks a blob into a new directory of the snapshotter, not yet visible as a layer. */
+  unpack(
+    input: { blobPath: string; diffId: Digest | undefined },
+    signal?: AbortSignal,
+  ): Promise<{ staged: StagedLayer; sizeBytes: number }>;
+}
+
+/** An unpacked directory that waits for the layers below it. */
+export interface StagedLayer extends AsyncDisposable {
+  /** Gives implied parent folders the metadata of the layers below, and makes the directory layer `id`. */
+  commit(id: LayerId, lowers: readonly LayerId[]): Promise<void>;
+}
+
+export interface Remote {
+  /** Makes sure that the content store has the blob. @throws when the source can't be reached or sends other bytes. */
+  fetch(descriptor: Descriptor, signal?: AbortSignal): Promise<void>;
+}
+
+export type RemoteOpener = (remote: string) => Remote;
+
+export interface LayerFormsOptions {
+  readonly rows: RefRows;
+  readonly content: ContentStore;
+  readonly snapshotter: Snapshotter;
+  readonly jobs: LayerJobs;
+  readonly openRemote: RemoteOpener;
+}
+
+const mediaTypes = {
+  none: "application/vnd.oci.image.layer.v1.tar",
+  gzip: "application/vnd.oci.image.layer.v1.tar+gzip",
+  zstd: "application/vnd.oci.image.layer.v1.tar+zstd",
+} as const;
+
+export class LayerForms {
+  readonly #o: LayerFormsOptions;
+  readonly #packing = new FlightControl<{ descriptor: Descriptor; diffId: Digest }>();
+  readonly #unpacking = new FlightControl<void>();
+
+  constructor(options: LayerFormsOptions) {
+    this.#o = options;
+  }
+
+  /** Whether some form of the layer can be had: a directory, a blob, or a place to fetch it from. */
+  available(layer: LayerId): boolean {
+    const row = this.#o.rows.layer(layer);
+    if (row === undefined) return false;
+    if (row.unpacked) return this.#o.snapshotter.has(layer);
+    return this.#o.rows.blobs(layer).some((blob) => blob.remote !== undefined || this.#o.content.has(blob.descriptor.digest));
+  }
+
+  /** Gives every layer its directory. All are fetched and unpacked at once; they become layers from the bottom up. */
+  async unpackAll(layers: readonly LayerId[], signal?: AbortSignal): Promise<void> {
+    const controller = new AbortController();
+    const inner = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal]);
+    let below: Promise<void> = Promise.resolve();
+    const all = layers.map((layer, index) => {
+      below = this.#unpackOne(layer, layers.slice(0, index), below, inner);
+      return below;
+    });
+    try {
+      await Promise.all(all);
+    } catch (error) {
+      controller.abort(error);
+      await Promise.allSettled(all);
+      throw error;
+    }
+  }
+
+  /** A blob of the layer: the one there is where its compression will do, else a new one. */
+  async blob(layer: LayerId, options: PackOptions, signal?: AbortSignal): Promise<{ descriptor: Descriptor; diffId: Digest }> {
+    const key = JSON.stringify([layer, options.compression, options.level, options.force, options.bytes]);
+    return this.#packing.do(key, (shared) => this.#blob(layer, options, shared), signal);
+  }
+
+  async #blob(layer: LayerId, options: PackOptions, signal: AbortSignal): Promise<{ descriptor: Descriptor; diffId: Digest }> {
+    const row = this.#o.rows.layer(layer);
+    if (row === undefined) throw new BuildError(`layer ${layer} is gone`, { code: "LAYER_GONE", status: "NotFound" });
+    const wanted = this.#o.rows.blobs(layer).filter((blob) => suits(blob, options));
+    const bytes = options.bytes ?? true;
+    for (const { descriptor, remote } of wanted) {
+      if (row.diffId === undefined) break;
+      if (!bytes || this.#o.content.has(descriptor.digest)) return { descriptor, diffId: row.diffId };
+      if (remote === undefined) continue;
+      await this.#o.openRemote(remote).fetch(descriptor, signal);
+      return { descriptor, diffId: row.diffId };
+    }
+    await this.unpackAll([layer], signal);
+    const level = options.level === undefined ? {} : { level: options.level };
+    const output = bytes ? this.#o.content.temporaryPath() : null;
+    const packed = await this.#o.jobs.pack({ layer, output, compression: options.compression, ...level }, signal);
+    if (output !== null) await this.#o.content.adopt(output, packed.blobDigest, packed.sizeBytes);
+    const descriptor: Descriptor = {
+      mediaType: mediaTypes[options.compression],
+      digest: packed.blobDigest,
+      size: packed.sizeBytes,
+    };
+    this.#o.rows.db.transaction(() => {
+      this.#o.rows.setDiffId(layer, packed.diffId);
+      this.#o.rows.addBlob(layer, { descriptor, remote: undefined });
+    });
+    return { descriptor, diffId: packed.diffId };
+  }
+
+  #unpackOne(layer: LayerId, lowers: readonly LayerId[], below: Promise<void>, signal: AbortSignal): Promise<void> {
+    return this.#unpacking.do(
+      layer,
+      async (shared) => {
+        const row = this.#o.rows.layer(layer);
+        if (row?.unpacked && this.#o.snapshotter.has(layer)) return;
+        const blob = await this.#bring(layer, shared);
+        const unpacked = await this.#o.jobs.unpack(
+          { blobPath: this.#o.content.path(blob.descriptor.digest), diffId: row?.diffId },
+          shared,
+        );
+        await using staged = unpacked.staged;
+        await below;
+        await staged.commit(layer, lowers);
+        this.#o.rows.setUnpacked(layer, unpacked.sizeBytes);
+      },
+      signal,
+    );
+  }
+
+  async #bring(layer: LayerId, signal: AbortSignal): Promise<LayerBlob> {
+    const blobs = this.#o.rows.blobs(layer);
+    const here = blobs.find((blob) => this.#o.content.has(blob.descriptor.digest));
+    if (here !== undefined) return here;
+    let failure: unknown;
+    for (const blob of blobs) {
+      if (blob.remote === undefined) continue;
+      try {
+        await this.#o.openRemote(blob.remote).fetch(blob.descriptor, signal);
+        return blob;
+      } catch (error) {
+        if (!isBuildError(error)) throw error;
+        failure = error;
+      }
+    }
+    throw failure ?? new BuildError(`layer ${layer} has neither files nor a place to fetch them from`, {
+      code: "LAYER_GONE",
+      status: "NotFound",
+      hint: "run the build again: the step that made the layer is built anew",
+      retryable: true,
+    });
+  }
+}
+
+function suits(blob: LayerBlob, options: PackOptions): boolean {
+  return options.force !== true || compressionOf(blob.descriptor.mediaType) === options.compression;
+}
+
+/** Which compression a layer's media type says. */
+export function compressionOf(mediaType: string): Compression {
+  if (mediaType.endsWith("+zstd")) return "zstd";
+  return mediaType.endsWith("gzip") ? "gzip" : "none";
+}
