@@ -7,21 +7,21 @@ import { WorkerPool } from "./index.ts";
 
 const entry = new URL("./test-worker.ts", import.meta.url);
 
-test("jobs, sync and async, give their output; more jobs than workers wait their turn", async () => {
+void test("jobs, sync and async, give their output; more jobs than workers wait their turn", async () => {
   await using pool = new WorkerPool({ entry, size: 2 });
   const outputs = await Promise.all([1, 2, 3, 4, 5].map((input) => pool.run<number, number>("double", input)));
   assert.deepEqual(outputs, [2, 4, 6, 8, 10]);
   assert.equal(await pool.run("later", 1), 2);
 });
 
-test("progress arrives in order and before the output", async () => {
+void test("progress arrives in order and before the output", async () => {
   await using pool = new WorkerPool({ entry, size: 1 });
   const seen: unknown[] = [];
   assert.equal(await pool.run("steps", 4, { onProgress: (value) => seen.push(value) }), 4);
   assert.deepEqual(seen, [0, 1, 2, 3]);
 });
 
-test("aborting stops a busy job, drops a waiting one, and the worker goes on", async () => {
+void test("aborting stops a busy job, drops a waiting one, and the worker goes on", async () => {
   await using pool = new WorkerPool({ entry, size: 1 });
   const running = new AbortController();
   const waiting = new AbortController();
@@ -37,7 +37,7 @@ test("aborting stops a busy job, drops a waiting one, and the worker goes on", a
   await assert.rejects(pool.run("double", 1, { signal: AbortSignal.abort(new Error("before")) }), /before/);
 });
 
-test("errors keep what they are", async () => {
+void test("errors keep what they are", async () => {
   await using pool = new WorkerPool({ entry, size: 1 });
   await assert.rejects(pool.run("refuse", null), (error: unknown) => {
     assert.ok(isBuildError(error));
@@ -55,13 +55,13 @@ test("errors keep what they are", async () => {
   );
 });
 
-test("a worker that dies rejects its job only", async () => {
+void test("a worker that dies rejects its job only", async () => {
   await using pool = new WorkerPool({ entry, size: 1 });
   await assert.rejects(pool.run("die", null), { code: "WORKER_CRASHED" });
   assert.equal(await pool.run("double", 4), 8);
 });
 
-test("closing rejects what runs and what waits", async () => {
+void test("closing rejects what runs and what waits", async () => {
   const pool = new WorkerPool({ entry, size: 1 });
   const ready = Promise.withResolvers<void>();
   const running = pool.run("spin", null, { onProgress: () => ready.resolve() });
@@ -73,7 +73,7 @@ test("closing rejects what runs and what waits", async () => {
   await assert.rejects(pool.run("double", 1), /closed/);
 });
 
-test("an idle pool does not keep the process alive", async () => {
+void test("an idle pool does not keep the process alive", async () => {
   const program = `
     import { WorkerPool } from ${JSON.stringify(new URL("./index.ts", import.meta.url).href)};
     const pool = new WorkerPool({ entry: new URL(${JSON.stringify(entry.href)}), size: 1 });

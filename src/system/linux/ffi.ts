@@ -1,0 +1,182 @@
+// The only file that calls C. libc is loaded on the first call; every call is synchronous and its errno becomes an Error like
+// node's own (`code`, `errno`, `syscall`, `path`). Nothing here keeps state, so every thread may use it.
+// Spec: the man pages of section 2; syscall numbers of asm-generic and x86-64 (equal from openat2 on).
+
+import { createRequire } from "node:module";
+import { getSystemErrorMap } from "node:util";
+import type { KoffiFunction, LibraryHandle, PollHandle } from "./koffi-types.ts";
+
+/** A path as node's fs takes it; Buffers may hold any bytes but NUL. */
+export type Path = string | Buffer;
+
+const SIGNATURES = {
+  mount: ["int", ["void *", "void *", "void *", "ulong", "void *"]],
+  umount2: ["int", ["void *", "int"]],
+  lgetxattr: ["long", ["void *", "void *", "void *", "size_t"]],
+  llistxattr: ["long", ["void *", "void *", "size_t"]],
+  lsetxattr: ["int", ["void *", "void *", "void *", "size_t", "int"]],
+  lremovexattr: ["int", ["void *", "void *"]],
+  fgetxattr: ["long", ["int", "void *", "void *", "size_t"]],
+  flistxattr: ["long", ["int", "void *", "size_t"]],
+  mknod: ["int", ["void *", "uint", "uint64"]],
+  flock: ["int", ["int", "int"]],
+  copy_file_range: ["long", ["int", "void *", "int", "void *", "size_t", "uint"]],
+  utimensat: ["int", ["int", "void *", "void *", "int"]],
+  syncfs: ["int", ["int"]],
+  pipe2: ["int", ["void *", "int"]],
+  waitpid: ["int", ["int", "void *", "int"]],
+  posix_spawnp: ["int", ["void *", "void *", "void *", "void *", "const char **", "const char **"]],
+  posix_spawn_file_actions_init: ["int", ["void *"]],
+  posix_spawn_file_actions_destroy: ["int", ["void *"]],
+  posix_spawn_file_actions_adddup2: ["int", ["void *", "int", "int"]],
+  posix_spawn_file_actions_addopen: ["int", ["void *", "int", "void *", "int", "uint"]],
+  posix_spawn_file_actions_addclosefrom_np: ["int", ["void *", "int"]],
+  posix_spawn_file_actions_addchdir_np: ["int", ["void *", "void *"]],
+  posix_spawnattr_init: ["int", ["void *"]],
+  posix_spawnattr_destroy: ["int", ["void *"]],
+  posix_spawnattr_setflags: ["int", ["void *", "short"]],
+  posix_spawnattr_setpgroup: ["int", ["void *", "int"]],
+  posix_spawnattr_setsigdefault: ["int", ["void *", "void *"]],
+  posix_spawnattr_setsigmask: ["int", ["void *", "void *"]],
+  sigfillset: ["int", ["void *"]],
+  sigemptyset: ["int", ["void *"]],
+} as const satisfies Record<string, readonly [string, readonly string[]]>;
+
+// Called through syscall(2): libc lacks them, or only new ones have them.
+const NUMBERS = {
+  open_tree: 428,
+  move_mount: 429,
+  fsopen: 430,
+  fsconfig: 431,
+  fsmount: 432,
+  pidfd_open: 434,
+  openat2: 437,
+  renameat2: process.arch === "x64" ? 316 : 276,
+} as const;
+
+export type Function_ = keyof typeof SIGNATURES;
+export type Syscall = keyof typeof NUMBERS;
+/** What may be passed: numbers, big integers, byte arrays (by address), NULL-ended lists of strings, null. */
+export type Argument = number | bigint | Uint8Array | Int32Array | readonly (string | null)[] | null;
+
+interface Library {
+  readonly handle: LibraryHandle;
+  readonly functions: Map<string, KoffiFunction>;
+  readonly syscall: KoffiFunction;
+  errno(): number;
+  poll(fd: number, callback: () => void): PollHandle;
+}
+
+let library: Library | undefined;
+
+function open(): Library {
+  const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi");
+  let handle: LibraryHandle | undefined;
+  for (const name of ["libc.so.6", `libc.musl-${process.arch === "x64" ? "x86_64" : "aarch64"}.so.1`]) {
+    try {
+      handle = koffi.load(name, { deep: true });
+      break;
+    } catch {
+      // The other libc, then.
+    }
+  }
+  if (handle === undefined) throw Object.assign(new Error("no C library can be loaded"), { code: "ENOSYS" });
+  const long = "long";
+  return {
+    handle,
+    functions: new Map(),
+    // All arguments as longs: on the two architectures we know, a variadic call passes integers the same way.
+    syscall: handle.func("syscall", long, [long, "void *", "void *", "void *", "void *", "void *"]),
+    errno: () => koffi.errno(),
+    poll: (fd, callback) => koffi.node.poll(fd, { readable: true }, callback),
+  };
+}
+
+/** Whether C can be called at all on this machine. */
+export function ffiAvailable(): boolean {
+  try {
+    library ??= open();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Calls a libc function and returns its raw result; a negative one leaves its reason in {@link lastErrno}. */
+export function callRaw(name: Function_, ...args: Argument[]): number {
+  library ??= open();
+  let bound = library.functions.get(name);
+  if (bound === undefined) {
+    const [result, parameters] = SIGNATURES[name];
+    bound = library.handle.func(name, result, [...parameters]);
+    library.functions.set(name, bound);
+  }
+  return Number(bound(...args));
+}
+
+/** Whether libc has the function: some came late. */
+export function hasFunction(name: Function_): boolean {
+  try {
+    library ??= open();
+    library.handle.symbol(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @throws like node's fs when the result is negative; `path` and `dest` only adorn the error. */
+export function call(name: Function_, args: Argument[], path?: Path, dest?: Path): number {
+  const result = callRaw(name, ...args);
+  if (result < 0) throw errnoError(lastErrno(), name, path, dest);
+  return result;
+}
+
+/** The same for what goes through syscall(2). @throws like node's fs. */
+export function syscall(name: Syscall, args: Argument[], path?: Path, dest?: Path): number {
+  library ??= open();
+  const words: Argument[] = [null, null, null, null, null];
+  args.forEach((arg, at) => (words[at] = typeof arg === "number" ? BigInt.asUintN(64, BigInt(arg)) : arg));
+  const result = Number(library.syscall(NUMBERS[name], ...words));
+  if (result < 0) throw errnoError(lastErrno(), name, path, dest);
+  return result;
+}
+
+/** errno of this thread's last call. */
+export function lastErrno(): number {
+  library ??= open();
+  return library.errno();
+}
+
+/** Calls back on the event loop whenever `fd` is readable, until closed. */
+export function pollReadable(fd: number, callback: () => void): PollHandle {
+  library ??= open();
+  return library.poll(fd, callback);
+}
+
+/** NUL-terminated bytes of a path or string. */
+export function cstring(text: Path): Buffer {
+  if (typeof text === "string") {
+    if (text.includes("\0")) throw errnoError(22, "path", text);
+    return Buffer.from(`${text}\0`, "utf8");
+  }
+  if (text.includes(0)) throw errnoError(22, "path", text);
+  const bytes = Buffer.allocUnsafe(text.length + 1);
+  text.copy(bytes);
+  bytes[text.length] = 0;
+  return bytes;
+}
+
+/** An Error shaped like node's: `ENOENT: no such file or directory, mount '/a' -> '/b'`. */
+export function errnoError(errno: number, syscallName: string, path?: Path, dest?: Path): NodeJS.ErrnoException {
+  const [code, text] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, "unknown error"];
+  const place = path === undefined ? "" : ` '${path.toString()}'`;
+  const to = dest === undefined ? "" : ` -> '${dest.toString()}'`;
+  return Object.assign(new Error(`${code}: ${text}, ${syscallName}${place}${to}`), {
+    code,
+    errno: -errno,
+    syscall: syscallName,
+    ...(path === undefined ? {} : { path: path.toString() }),
+    ...(dest === undefined ? {} : { dest: dest.toString() }),
+  });
+}
