@@ -51,7 +51,8 @@ export function execDigest(op: pb.ExecOp, platform: Platform, inputs: number): O
 export function fileDigest(op: pb.FileOp, inputs: number): OpDigest {
   const selectors = new Map<number, Selector[]>();
   const written = new Set<number>();
-  const select = (input: number, selector: Selector) => selectors.set(input, [...(selectors.get(input) ?? []), selector]);
+  const select = (input: number, selector: Selector) =>
+    selectors.set(input, [...(selectors.get(input) ?? []), selector]);
   const actions: string[] = [];
   const indexes: [number, number, number][] = [];
   for (const action of op.actions) {
@@ -146,7 +147,11 @@ function mayUseContent(mount: pb.Mount, path: string): boolean {
   }
 }
 
-function actionJson(action: pb.FileAction, inputs: number, select: (input: number, selector: Selector) => void): string {
+function actionJson(
+  action: pb.FileAction,
+  inputs: number,
+  select: (input: number, selector: Selector) => void,
+): string {
   const { action: choice } = action;
   switch (choice.case) {
     case "mkdir":

@@ -11,7 +11,10 @@ export function goJson(schema: DescMessage, message: Message): string {
 
 /** A string as Go's encoding/json writes it. */
 export function goString(text: string): string {
-  return JSON.stringify(text).replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return JSON.stringify(text).replace(
+    /[<>&\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function encodeMessage(schema: DescMessage, message: Record<string, unknown>): string {
@@ -25,7 +28,9 @@ function encodeMessage(schema: DescMessage, message: Record<string, unknown>): s
     }
     if (seenOneofs.has(field.oneof.name)) continue;
     seenOneofs.add(field.oneof.name);
-    parts.push(`${goString(goName(field.oneof.name))}:${encodeOneof(field.oneof.fields, message[field.oneof.localName])}`);
+    parts.push(
+      `${goString(goName(field.oneof.name))}:${encodeOneof(field.oneof.fields, message[field.oneof.localName])}`,
+    );
   }
   return `{${parts.join(",")}}`;
 }
@@ -34,7 +39,10 @@ function encodeOneof(fields: readonly DescField[], choice: unknown): string {
   const { case: chosen, value } = choice as { case: string | undefined; value: unknown };
   const field = fields.find((each) => each.localName === chosen);
   if (field === undefined) return "null";
-  const text = field.fieldKind === "message" ? encodeMessage(field.message, value as Record<string, unknown>) : encodeScalar(value);
+  const text =
+    field.fieldKind === "message"
+      ? encodeMessage(field.message, value as Record<string, unknown>)
+      : encodeScalar(value);
   return `{${goString(goName(field.name))}:${text}}`;
 }
 
@@ -47,12 +55,16 @@ function encodeField(field: DescField, value: unknown): string | undefined {
       const list = value as unknown[];
       if (list.length === 0) return undefined;
       const items = list.map((item) =>
-        field.listKind === "message" ? encodeMessage(field.message, item as Record<string, unknown>) : encodeScalar(item),
+        field.listKind === "message"
+          ? encodeMessage(field.message, item as Record<string, unknown>)
+          : encodeScalar(item),
       );
       return `[${items.join(",")}]`;
     }
     case "map": {
-      const entries = Object.entries(value as Record<string, unknown>).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      const entries = Object.entries(value as Record<string, unknown>).sort(([a], [b]) =>
+        Buffer.compare(Buffer.from(a), Buffer.from(b)),
+      );
       if (entries.length === 0) return undefined;
       return `{${entries.map(([key, item]) => `${goString(key)}:${encodeScalar(item)}`).join(",")}}`;
     }
@@ -65,7 +77,13 @@ function encodeField(field: DescField, value: unknown): string | undefined {
 }
 
 function isZero(value: unknown): boolean {
-  return value === 0 || value === 0n || value === "" || value === false || (value instanceof Uint8Array && value.length === 0);
+  return (
+    value === 0 ||
+    value === 0n ||
+    value === "" ||
+    value === false ||
+    (value instanceof Uint8Array && value.length === 0)
+  );
 }
 
 function encodeScalar(value: unknown): string {

@@ -36,7 +36,8 @@ export function hasWildcards(path: string): boolean {
 
 /** Selectors in a fixed order, without those that another one includes. */
 export function dedupeSelectors(selectors: readonly Selector[]): Selector[] {
-  const filtered = (each: Selector) => each.wildcard || each.includePatterns.length > 0 || each.excludePatterns.length > 0;
+  const filtered = (each: Selector) =>
+    each.wildcard || each.includePatterns.length > 0 || each.excludePatterns.length > 0;
   const plain = selectors.filter((each) => !filtered(each));
   const kept = [
     ...dedupePaths(plain.filter((each) => !each.followLinks).map((each) => each.path)).map((path) => selectorOf(path)),

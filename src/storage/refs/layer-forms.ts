@@ -75,7 +75,9 @@ export class LayerForms {
     const row = this.#o.rows.layer(layer);
     if (row === undefined) return false;
     if (row.unpacked) return this.#o.snapshotter.has(layer);
-    return this.#o.rows.blobs(layer).some((blob) => blob.remote !== undefined || this.#o.content.has(blob.descriptor.digest));
+    return this.#o.rows
+      .blobs(layer)
+      .some((blob) => blob.remote !== undefined || this.#o.content.has(blob.descriptor.digest));
   }
 
   /** Gives every layer its directory. All are fetched and unpacked at once; they become layers from the bottom up. */
@@ -97,12 +99,20 @@ export class LayerForms {
   }
 
   /** A blob of the layer: the one there is where its compression will do, else a new one. */
-  async blob(layer: LayerId, options: PackOptions, signal?: AbortSignal): Promise<{ descriptor: Descriptor; diffId: Digest }> {
+  async blob(
+    layer: LayerId,
+    options: PackOptions,
+    signal?: AbortSignal,
+  ): Promise<{ descriptor: Descriptor; diffId: Digest }> {
     const key = JSON.stringify([layer, options.compression, options.level, options.force, options.bytes]);
     return this.#packing.do(key, (shared) => this.#blob(layer, options, shared), signal);
   }
 
-  async #blob(layer: LayerId, options: PackOptions, signal: AbortSignal): Promise<{ descriptor: Descriptor; diffId: Digest }> {
+  async #blob(
+    layer: LayerId,
+    options: PackOptions,
+    signal: AbortSignal,
+  ): Promise<{ descriptor: Descriptor; diffId: Digest }> {
     const row = this.#o.rows.layer(layer);
     if (row === undefined) throw new BuildError(`layer ${layer} is gone`, { code: "LAYER_GONE", status: "NotFound" });
     const wanted = this.#o.rows.blobs(layer).filter((blob) => suits(blob, options));
@@ -166,12 +176,15 @@ export class LayerForms {
         failure = error;
       }
     }
-    throw failure ?? new BuildError(`layer ${layer} has neither files nor a place to fetch them from`, {
-      code: "LAYER_GONE",
-      status: "NotFound",
-      hint: "run the build again: the step that made the layer is built anew",
-      retryable: true,
-    });
+    throw (
+      failure ??
+      new BuildError(`layer ${layer} has neither files nor a place to fetch them from`, {
+        code: "LAYER_GONE",
+        status: "NotFound",
+        hint: "run the build again: the step that made the layer is built anew",
+        retryable: true,
+      })
+    );
   }
 }
 

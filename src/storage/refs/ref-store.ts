@@ -165,7 +165,11 @@ export class RefStore {
   #layer(id: LayerId): LayerRow {
     const row = this.rows.layer(id);
     if (row === undefined) {
-      throw new BuildError(`layer ${id} is gone from the store`, { code: "LAYER_GONE", status: "NotFound", retryable: true });
+      throw new BuildError(`layer ${id} is gone from the store`, {
+        code: "LAYER_GONE",
+        status: "NotFound",
+        retryable: true,
+      });
     }
     return row;
   }

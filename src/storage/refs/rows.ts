@@ -55,7 +55,12 @@ export class RefRows {
   layer(id: LayerId): LayerRow | undefined {
     const row = this.#s.layer.get(id);
     if (row === undefined) return undefined;
-    return { id, diffId: (row.diff_id ?? undefined) as Digest | undefined, unpacked: row.unpacked === 1, sizeBytes: row.size_bytes };
+    return {
+      id,
+      diffId: (row.diff_id ?? undefined) as Digest | undefined,
+      unpacked: row.unpacked === 1,
+      sizeBytes: row.size_bytes,
+    };
   }
 
   /** Keeps the row that exists. */
@@ -86,7 +91,14 @@ export class RefRows {
   addBlob(layer: LayerId, blob: LayerBlob): void {
     const { descriptor } = blob;
     const annotations = JSON.stringify(descriptor.annotations ?? {});
-    this.#s.addBlob.run(layer, descriptor.digest, descriptor.mediaType, descriptor.size, annotations, blob.remote ?? null);
+    this.#s.addBlob.run(
+      layer,
+      descriptor.digest,
+      descriptor.mediaType,
+      descriptor.size,
+      annotations,
+      blob.remote ?? null,
+    );
   }
 
   removeBlob(layer: LayerId, digest: Digest): void {
@@ -210,18 +222,26 @@ function prepareAll(db: Database) {
     layer: db.prepare<{ diff_id: string | null; unpacked: number; size_bytes: number }>(
       "SELECT diff_id, unpacked, size_bytes FROM layers WHERE id = ?",
     ),
-    addLayer: db.prepare("INSERT OR IGNORE INTO layers (id, diff_id, unpacked, size_bytes, created_ms) VALUES (?, ?, ?, ?, ?)"),
+    addLayer: db.prepare(
+      "INSERT OR IGNORE INTO layers (id, diff_id, unpacked, size_bytes, created_ms) VALUES (?, ?, ?, ?, ?)",
+    ),
     setUnpacked: db.prepare("UPDATE layers SET unpacked = 1, size_bytes = ? WHERE id = ?"),
     setDiffId: db.prepare("UPDATE layers SET diff_id = ? WHERE id = ?"),
-    blobs: db.prepare<{ digest: string; media_type: string; size_bytes: number; annotations: string; remote: string | null }>(
-      "SELECT digest, media_type, size_bytes, annotations, remote FROM layer_blobs WHERE layer = ?",
-    ),
+    blobs: db.prepare<{
+      digest: string;
+      media_type: string;
+      size_bytes: number;
+      annotations: string;
+      remote: string | null;
+    }>("SELECT digest, media_type, size_bytes, annotations, remote FROM layer_blobs WHERE layer = ?"),
     addBlob: db.prepare(
       `INSERT INTO layer_blobs (layer, digest, media_type, size_bytes, annotations, remote) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (layer, digest) DO UPDATE SET remote = coalesce(excluded.remote, remote)`,
     ),
     removeBlob: db.prepare("DELETE FROM layer_blobs WHERE layer = ? AND digest = ?"),
-    ref: db.prepare<RefRecord>("SELECT id, parent, type, description, created_ms, used_ms, uses FROM refs WHERE id = ?"),
+    ref: db.prepare<RefRecord>(
+      "SELECT id, parent, type, description, created_ms, used_ms, uses FROM refs WHERE id = ?",
+    ),
     refs: db.prepare<RefRecord>("SELECT id, parent, type, description, created_ms, used_ms, uses FROM refs"),
     refLayers: db.prepare<{ layer: string }>("SELECT layer FROM ref_layers WHERE ref = ? ORDER BY position"),
     addRef: db.prepare(

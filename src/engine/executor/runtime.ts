@@ -1,0 +1,81 @@
+// Which OCI runtime runs steps, and how it is called. crun is three times faster than runc and preferred where it works. On hybrid
+// cgroups it needs the unified tree bound over /sys/fs/cgroup in our own mount namespace, and steps then have no cgroup; steps with
+// limits go to runc, which is shown the original tree again.
+
+import { accessSync, constants, existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { BuildError } from "../../base/index.ts";
+import { bindMount } from "../../system/linux/index.ts";
+
+export interface Runtime {
+  readonly name: "runc" | "crun";
+  readonly path: string;
+  /** Whether steps get a cgroup: limits need one. */
+  readonly cgroups: boolean;
+  /** What comes before the runtime's own arguments. */
+  readonly prefix: readonly string[];
+}
+
+export interface Runtimes {
+  /** Runs steps without limits. */
+  readonly usual: Runtime;
+  /** Runs steps with limits; undefined where nothing can. */
+  readonly limiting: Runtime | undefined;
+}
+
+/**
+ * The runtimes of this machine. May bind the unified cgroup tree over the mount namespace's own view, once.
+ * @param options.privateMounts whether this process has a mount namespace of its own.
+ * @throws NO_RUNTIME with the command that installs one.
+ */
+export function findRuntimes(options: { readonly privateMounts: boolean }): Runtimes {
+  const unifiedOnly = existsSync("/sys/fs/cgroup/cgroup.controllers");
+  const crun = findProgram("crun");
+  const runc = findProgram("runc");
+  const runcUsual: Runtime | undefined =
+    runc === undefined ? undefined : { name: "runc", path: runc, cgroups: true, prefix: [] };
+  if (crun !== undefined && process.getuid?.() === 0) {
+    if (unifiedOnly) {
+      const usual: Runtime = { name: "crun", path: crun, cgroups: true, prefix: [] };
+      return { usual, limiting: usual };
+    }
+    if (options.privateMounts && existsSync("/sys/fs/cgroup/unified/cgroup.controllers")) {
+      bindMount("/sys/fs/cgroup/unified", "/sys/fs/cgroup");
+      const restore = ["unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup && exec "$@"', "sh"];
+      return {
+        usual: { name: "crun", path: crun, cgroups: false, prefix: [] },
+        limiting: runcUsual === undefined ? undefined : { ...runcUsual, prefix: restore },
+      };
+    }
+  }
+  if (runcUsual !== undefined) return { usual: runcUsual, limiting: runcUsual };
+  throw new BuildError("no OCI runtime found: RUN needs runc or crun", {
+    code: "NO_RUNTIME",
+    status: "FailedPrecondition",
+    hint: "install one, for example: apt-get install -y runc",
+  });
+}
+
+/** Path of a program on PATH or in the usual system folders, or undefined. */
+export function findProgram(name: string): string | undefined {
+  const folders = [
+    ...(process.env["PATH"] ?? "").split(delimiter),
+    "/usr/local/sbin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+  ];
+  return folders
+    .filter((folder) => folder.startsWith("/"))
+    .map((folder) => join(folder, name))
+    .find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
