@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { BuildError, errnoOf } from "../../base/index.ts";
+import { BuildError, byteString, errnoOf } from "../../base/index.ts";
 import type { JobRunner, LayerId, StagedDirectory } from "./snapshotter.ts";
 
 export class LayerFolders {
@@ -65,7 +65,7 @@ export class LayerFolders {
 
   /** Removes a folder in progress. */
   async discard(dir: string): Promise<void> {
-    await this.#jobs.run("removeTree", { path: Buffer.from(dir).toString("latin1") });
+    await this.#jobs.run("removeTree", { path: byteString(dir) });
   }
 
   async remove(layer: LayerId): Promise<void> {

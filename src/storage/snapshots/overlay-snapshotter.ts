@@ -4,7 +4,7 @@
 
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../../base/index.ts";
+import { byteString, errnoOf } from "../../base/index.ts";
 import { mountOverlay, unmount } from "../../system/linux/index.ts";
 import { LayerFolders } from "./layer-folders.ts";
 import { copyMetadata, isWhiteout, tryLstat, usesUserXattrs } from "./overlay-form.ts";
@@ -43,7 +43,10 @@ export class OverlaySnapshotter implements Snapshotter {
     fs.mkdirSync(this.#mountDir, { recursive: true, mode: 0o711 });
   }
 
-  async prepare(layers: readonly LayerId[], options: { signal?: AbortSignal | undefined } = {}): Promise<ActiveSnapshot> {
+  async prepare(
+    layers: readonly LayerId[],
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<ActiveSnapshot> {
     options.signal?.throwIfAborted();
     const lower = this.#folders.fsDirs(layers);
     const dir = this.#folders.create();
@@ -53,7 +56,7 @@ export class OverlaySnapshotter implements Snapshotter {
       const top = lower.at(-1);
       if (top !== undefined) {
         // The root folder's own metadata is the upper directory's.
-        copyMetadata(latin1(top), tryLstat(latin1(top))!, latin1(upper));
+        copyMetadata(byteString(top), tryLstat(byteString(top))!, byteString(upper));
         fs.mkdirSync(join(dir, "work"));
         path = this.#mount(lower, { upper, work: join(dir, "work") });
       }
@@ -97,7 +100,7 @@ export class OverlaySnapshotter implements Snapshotter {
     try {
       const [sizeBytes] = await Promise.all([
         this.#jobs.run<unknown, number>("diskUsage", { path: own.upper }),
-        this.#jobs.run("removeTree", { path: latin1(join(own.dir, "work")) }),
+        this.#jobs.run("removeTree", { path: byteString(join(own.dir, "work")) }),
       ]);
       return { layer: await this.#folders.commit(own.dir, options.layer), sizeBytes };
     } catch (error) {
@@ -146,7 +149,11 @@ export class OverlaySnapshotter implements Snapshotter {
     const writable = changes.upper !== undefined;
     try {
       try {
-        mountOverlay(target, { lower, ...changes, options: writable && this.#volatile ? [...options, "volatile"] : options });
+        mountOverlay(target, {
+          lower,
+          ...changes,
+          options: writable && this.#volatile ? [...options, "volatile"] : options,
+        });
       } catch (error) {
         if (!writable || !this.#volatile || errnoOf(error) !== "EINVAL") throw error;
         // Kernels before 5.10 do not know the option.
@@ -196,7 +203,7 @@ export async function overlayWorks(options: SnapshotterOptions): Promise<boolean
     try {
       await using active = await snapshotter.prepare([layer]);
       fs.rmSync(join(active.path, "dir"), { recursive: true });
-      const mark = tryLstat(latin1(join(active.upper, "dir")));
+      const mark = tryLstat(byteString(join(active.upper, "dir")));
       return mark !== undefined && isWhiteout(mark);
     } finally {
       await snapshotter.remove(layer);
@@ -204,8 +211,4 @@ export async function overlayWorks(options: SnapshotterOptions): Promise<boolean
   } catch {
     return false;
   }
-}
-
-function latin1(path: string): string {
-  return Buffer.from(path, "utf8").toString("latin1");
 }

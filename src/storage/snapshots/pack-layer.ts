@@ -177,7 +177,7 @@ class Packer {
   async #data(real: string | Buffer, size: number): Promise<void> {
     const fd = fs.openSync(real, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
     try {
-      for (let left = size; left > 0; ) {
+      for (let left = size; left > 0;) {
         if (this.#filled === SLAB) await this.#flush();
         const read = fs.readSync(fd, this.#slab, this.#filled, Math.min(left, SLAB - this.#filled), null);
         if (read === 0) throw new Error(`a file of a layer became shorter while it was packed: ${real.toString()}`);
@@ -193,7 +193,7 @@ class Packer {
   }
 
   async #add(bytes: Buffer): Promise<void> {
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       if (this.#filled === SLAB) await this.#flush();
       const size = bytes.copy(this.#slab, this.#filled, at);
       this.#filled += size;
@@ -243,5 +243,5 @@ function reservedName(path: string): BuildError {
 }
 
 function writeAll(fd: number, chunk: Buffer): void {
-  for (let at = 0; at < chunk.length; ) at += fs.writeSync(fd, chunk, at);
+  for (let at = 0; at < chunk.length;) at += fs.writeSync(fd, chunk, at);
 }

@@ -42,7 +42,8 @@ class Settler {
     for (const dir of [...this.#borrowed].toReversed()) {
       const below = this.#stack.lookup(dir);
       const own = tryLstat(`${this.#root}/${dir}`);
-      if (below === undefined || own === undefined || kindOf(below.stat) !== S_IFDIR || kindOf(own) !== S_IFDIR) continue;
+      if (below === undefined || own === undefined || kindOf(below.stat) !== S_IFDIR || kindOf(own) !== S_IFDIR)
+        continue;
       copyMetadata(below.source, below.stat, `${this.#root}/${dir}`);
     }
   }
@@ -106,7 +107,8 @@ class Settler {
     const own = `${this.#root}/${below.path}`;
     if (tryLstat(own) === undefined) {
       if (kindOf(below.stat) === S_IFREG) copyFile(below.source, own);
-      else if (kindOf(below.stat) === S_IFLNK) fs.symlinkSync(fsPath(fs.readlinkSync(fsPath(below.source), "latin1")), fsPath(own));
+      else if (kindOf(below.stat) === S_IFLNK)
+        fs.symlinkSync(fsPath(fs.readlinkSync(fsPath(below.source), "latin1")), fsPath(own));
       else return;
       copyMetadata(below.source, below.stat, own);
     }

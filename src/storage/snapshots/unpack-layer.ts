@@ -57,7 +57,10 @@ export interface DeferredLink {
 }
 
 /** @throws LAYER_INVALID, LAYER_TOO_LARGE, LAYER_COMPRESSION, BLOB_CORRUPT, TAR_INVALID; system errors such as ENOSPC. */
-export async function unpackLayer(input: UnpackLayerInput, context: JobContext = directContext()): Promise<UnpackedLayer> {
+export async function unpackLayer(
+  input: UnpackLayerInput,
+  context: JobContext = directContext(),
+): Promise<UnpackedLayer> {
   const fd = fs.openSync(input.blobPath, "r");
   const start = Buffer.alloc(8);
   let compression: ReturnType<typeof detectCompression>;
@@ -102,7 +105,7 @@ function hashRest(path: string, blob: Digester): void {
   try {
     const chunk = Buffer.allocUnsafe(64 * 1024);
     if (fs.fstatSync(fd).size === blob.sizeBytes) return;
-    for (let read = 1; read > 0; ) {
+    for (let read = 1; read > 0;) {
       read = fs.readSync(fd, chunk, 0, chunk.length, blob.sizeBytes);
       blob.update(chunk.subarray(0, read));
     }
@@ -297,7 +300,7 @@ export class LayerUnpacker implements Disposable {
   }
 
   #data(chunk: Buffer): void {
-    for (let at = 0; at < chunk.length; ) at += fs.writeSync(this.#fd, chunk, at);
+    for (let at = 0; at < chunk.length;) at += fs.writeSync(this.#fd, chunk, at);
   }
 
   #end(): void {
@@ -354,7 +357,8 @@ function readUmask(): number {
 
 /** A path of an archive without `.`, `..` and slashes too many; empty for the root. @throws LAYER_INVALID when it climbs out. */
 export function cleanInside(path: string): string {
-  const clean = !path.startsWith("/") && !path.startsWith("./") && !path.includes("//") && !/(^|\/)\.{1,2}(\/|$)/.test(path);
+  const clean =
+    !path.startsWith("/") && !path.startsWith("./") && !path.includes("//") && !/(^|\/)\.{1,2}(\/|$)/.test(path);
   const parts: string[] = [];
   if (clean && !path.endsWith("/")) {
     if (path.includes("\0")) throw unsafe(path);

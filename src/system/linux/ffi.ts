@@ -22,6 +22,7 @@ const SIGNATURES = {
   flock: ["int", ["int", "int"]],
   copy_file_range: ["long", ["int", "void *", "int", "void *", "size_t", "uint"]],
   utimensat: ["int", ["int", "void *", "void *", "int"]],
+  futimens: ["int", ["int", "void *"]],
   syncfs: ["int", ["int"]],
   pipe2: ["int", ["void *", "int"]],
   waitpid: ["int", ["int", "void *", "int"]],

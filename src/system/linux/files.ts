@@ -88,7 +88,7 @@ export function setTimes(path: Path, atimeNs: bigint, mtimeNs: bigint): void {
 export function setFdTimes(fd: number, atimeNs: bigint, mtimeNs: bigint): void {
   fillTime(0, atimeNs);
   fillTime(2, mtimeNs);
-  call("utimensat", [fd, null, scratch, 0]);
+  call("futimens", [fd, scratch]);
 }
 
 function fillTime(at: number, timeNs: bigint): void {

@@ -1,0 +1,13 @@
+export { directJobs, snapshotJobs } from "./jobs.ts";
+export { LayerStack } from "./layer-stack.ts";
+export type { StackEntry } from "./layer-stack.ts";
+export { openSnapshotter } from "./open-snapshotter.ts";
+export type { SnapshotterOptions } from "./overlay-snapshotter.ts";
+export { packLayer } from "./pack-layer.ts";
+export type { PackedLayer, PackLayerInput } from "./pack-layer.ts";
+export { removeTree } from "./remove-tree.ts";
+export { settleLayer } from "./settle-layer.ts";
+export type { SettleLayerInput } from "./settle-layer.ts";
+export type { ActiveSnapshot, JobRunner, LayerId, MountedView, Snapshotter, StagedDirectory } from "./snapshotter.ts";
+export { LayerUnpacker, unpackLayer } from "./unpack-layer.ts";
+export type { DeferredLink, UnpackedLayer, UnpackLayerInput, UnpackLimits } from "./unpack-layer.ts";

@@ -1,0 +1,13 @@
+// Which snapshotter this machine gets.
+
+import { CopySnapshotter } from "./copy-snapshotter.ts";
+import { OverlaySnapshotter, overlayWorks, type SnapshotterOptions } from "./overlay-snapshotter.ts";
+import type { Snapshotter } from "./snapshotter.ts";
+
+/** Opens the snapshots under `root`: by overlay where it works here, else by copies (or as `kind` says). */
+export async function openSnapshotter(
+  options: SnapshotterOptions & { kind?: "overlay" | "copy" | undefined },
+): Promise<Snapshotter> {
+  const overlay = options.kind === undefined ? await overlayWorks(options) : options.kind === "overlay";
+  return overlay ? new OverlaySnapshotter(options) : new CopySnapshotter(options);
+}
