@@ -1,5 +1,5 @@
 export { compressionOf } from "./layer-forms.ts";
-export type { Compression, LayerJobs, PackOptions, Remote, RemoteOpener, StagedLayer } from "./layer-forms.ts";
+export type { Compression, PackOptions, Remote, RemoteOpener } from "./layer-forms.ts";
 export type { MutableRef, Ref, RefInfo } from "./ref.ts";
 export { RefStore } from "./ref-store.ts";
 export type { ImageLayer, RefStoreOptions } from "./ref-store.ts";

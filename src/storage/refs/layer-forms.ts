@@ -1,11 +1,13 @@
 // The forms of one layer: directory, blob here, blob elsewhere. Each conversion happens when somebody needs the form, once,
 // however many ask. A blob that can be made again from its directory need not be kept.
 
+import { rmSync } from "node:fs";
 import { BuildError, FlightControl, isBuildError } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
 import type { ContentStore } from "../content/index.ts";
-import type { Snapshotter } from "../snapshots/index.ts";
+import type { JobRunner, PackedLayer, PackLayerInput, Snapshotter, UnpackedLayer, UnpackLayerInput } from "../snapshots/index.ts";
+import type { SettleLayerInput } from "../snapshots/index.ts";
 import type { LayerBlob, LayerId, RefRows } from "./rows.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
@@ -20,26 +22,6 @@ export interface PackOptions {
   readonly bytes?: boolean;
 }
 
-/** Heavy work on layers, done in worker threads. */
-export interface LayerJobs {
-  /** Packs a layer's directory; writes the blob to `output`, or only hashes it when that is null. */
-  pack(
-    input: { layer: LayerId; output: string | null; compression: Compression; level?: number },
-    signal?: AbortSignal,
-  ): Promise<{ diffId: Digest; blobDigest: Digest; sizeBytes: number }>;
-  /** Unpacks a blob into a new directory of the snapshotter, not yet visible as a layer. */
-  unpack(
-    input: { blobPath: string; diffId: Digest | undefined },
-    signal?: AbortSignal,
-  ): Promise<{ staged: StagedLayer; sizeBytes: number }>;
-}
-
-/** An unpacked directory that waits for the layers below it. */
-export interface StagedLayer extends AsyncDisposable {
-  /** Gives implied parent folders the metadata of the layers below, and makes the directory layer `id`. */
-  commit(id: LayerId, lowers: readonly LayerId[]): Promise<void>;
-}
-
 export interface Remote {
   /** Makes sure that the content store has the blob. @throws when the source can't be reached or sends other bytes. */
   fetch(descriptor: Descriptor, signal?: AbortSignal): Promise<void>;
@@ -51,7 +33,7 @@ export interface LayerFormsOptions {
   readonly rows: RefRows;
   readonly content: ContentStore;
   readonly snapshotter: Snapshotter;
-  readonly jobs: LayerJobs;
+  readonly jobs: JobRunner;
   readonly openRemote: RemoteOpener;
 }
 
@@ -125,10 +107,15 @@ export class LayerForms {
       return { descriptor, diffId: row.diffId };
     }
     await this.unpackAll([layer], signal);
-    const level = options.level === undefined ? {} : { level: options.level };
     const output = bytes ? this.#o.content.temporaryPath() : null;
-    const packed = await this.#o.jobs.pack({ layer, output, compression: options.compression, ...level }, signal);
-    if (output !== null) await this.#o.content.adopt(output, packed.blobDigest, packed.sizeBytes);
+    const fsDir = this.#o.snapshotter.fsDir(layer);
+    const { compression, level } = options;
+    const packed = await this.#o.jobs.run<PackLayerInput, PackedLayer>("packLayer", { fsDir, output, compression, level }, { signal });
+    if (row.diffId !== undefined && packed.diffId !== row.diffId) {
+      if (output !== null) rmSync(output, { force: true });
+      throw new BuildError(`layer ${layer} does not pack to the bytes it was unpacked from`, { code: "LAYER_NOT_REPRODUCIBLE" });
+    }
+    if (output !== null) this.#o.content.adopt(output, packed.blobDigest, packed.sizeBytes);
     const descriptor: Descriptor = {
       mediaType: mediaTypes[options.compression],
       digest: packed.blobDigest,
@@ -148,17 +135,35 @@ export class LayerForms {
         const row = this.#o.rows.layer(layer);
         if (row?.unpacked && this.#o.snapshotter.has(layer)) return;
         const blob = await this.#bring(layer, shared);
-        const unpacked = await this.#o.jobs.unpack(
-          { blobPath: this.#o.content.path(blob.descriptor.digest), diffId: row?.diffId },
-          shared,
+        await using staged = await this.#o.snapshotter.stage();
+        const unpacked = await this.#o.jobs.run<UnpackLayerInput, UnpackedLayer>(
+          "unpackLayer",
+          { blobPath: this.#o.content.path(blob.descriptor.digest), fsDir: staged.fsDir },
+          { signal: shared },
         );
-        await using staged = unpacked.staged;
+        this.#check(layer, blob, row?.diffId, unpacked.diffId);
         await below;
-        await staged.commit(layer, lowers);
-        this.#o.rows.setUnpacked(layer, unpacked.sizeBytes);
+        const { impliedDirs, deferredLinks } = unpacked;
+        if (impliedDirs.length > 0 || deferredLinks.length > 0) {
+          const lowerDirs = lowers.map((lower) => this.#o.snapshotter.fsDir(lower));
+          const settle: SettleLayerInput = { fsDir: staged.fsDir, impliedDirs, deferredLinks, lowerDirs };
+          await this.#o.jobs.run("settleLayer", settle, { signal: shared });
+        }
+        await staged.commit(layer);
+        this.#o.rows.setUnpacked(layer, unpacked.contentBytes);
       },
       signal,
     );
+  }
+
+  #check(layer: LayerId, blob: LayerBlob, expected: Digest | undefined, actual: Digest): void {
+    if (expected === undefined || actual === expected) return;
+    this.#o.content.delete(blob.descriptor.digest);
+    throw new BuildError(`layer ${blob.descriptor.digest} unpacks to ${actual}, but the image config says ${expected}`, {
+      code: "DIFF_ID_MISMATCH",
+      status: "DataLoss",
+      hint: `the image is damaged or was tampered with (layer ${layer})`,
+    });
   }
 
   async #bring(layer: LayerId, signal: AbortSignal): Promise<LayerBlob> {

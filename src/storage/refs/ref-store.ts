@@ -8,9 +8,9 @@ import type { Digest } from "../../base/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
 import type { Database } from "../../system/database/index.ts";
 import type { ContentStore } from "../content/index.ts";
-import type { MountedView, Snapshotter } from "../snapshots/index.ts";
+import type { JobRunner, MountedView, Snapshotter } from "../snapshots/index.ts";
 import { LayerForms } from "./layer-forms.ts";
-import type { LayerJobs, PackOptions, RemoteOpener } from "./layer-forms.ts";
+import type { PackOptions, RemoteOpener } from "./layer-forms.ts";
 import type { MutableRef, Ref, RefInfo } from "./ref.ts";
 import { RefRows, refIdOf } from "./rows.ts";
 import type { LayerId, LayerRow } from "./rows.ts";
@@ -19,7 +19,7 @@ export interface RefStoreOptions {
   readonly db: Database;
   readonly content: ContentStore;
   readonly snapshotter: Snapshotter;
-  readonly jobs: LayerJobs;
+  readonly jobs: JobRunner;
   /** Opens a source of blobs from the text that `fromImage` was given. */
   readonly openRemote: RemoteOpener;
   /** Leases are held under this name; a dead holder's leases are dropped by the next start. */
@@ -80,7 +80,7 @@ export class RefStore {
   /** A writable directory on top of `parent`; fetches and unpacks what is missing of it. */
   async mutable(parent: Ref, signal?: AbortSignal): Promise<MutableRef> {
     await this.unpack(parent, signal);
-    const active = await this.#options.snapshotter.prepare(parent.layers);
+    const active = await this.#options.snapshotter.prepare(parent.layers, { signal });
     return {
       path: active.path,
       commit: async (info) => {
@@ -95,7 +95,7 @@ export class RefStore {
   /** The tree, to be read only. */
   async view(ref: Ref, signal?: AbortSignal): Promise<MountedView> {
     await this.unpack(ref, signal);
-    return this.#options.snapshotter.view(ref.layers);
+    return this.#options.snapshotter.view(ref.layers, { signal });
   }
 
   /** Makes sure that every layer has its directory; layers are fetched and unpacked at once. */
@@ -123,7 +123,7 @@ export class RefStore {
     for (const layer of ref.layers) {
       if (this.forms.available(layer)) continue;
       this.rows.removeBrokenLayer(layer);
-      void this.release(ref);
+      this.release(ref);
       return undefined;
     }
     this.rows.touch(id, this.#now());
