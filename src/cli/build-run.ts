@@ -1,0 +1,165 @@
+// Runs `slipway build`: checks everything that can be checked first, then builds under one display and one abort signal, then reports.
+// Counterpart: docker/buildx commands/build.go runBuild.
+
+import { randomBytes } from "node:crypto";
+import { realpath, rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { resolve, sep } from "node:path";
+import { errnoOf } from "../base/index.ts";
+import type { ExporterResponse } from "../service/builders/index.ts";
+import { openLocalSession } from "../service/session/index.ts";
+import { findInputs, type BuildInputs } from "./build-inputs.ts";
+import { buildReport, imageId, metadataJson, writeWhole } from "./build-report.ts";
+import { buildRequest, noticesOf, refuseLaterFeatures, tagsOf } from "./build-request.ts";
+import { entitlements, parseSecret, parseSsh } from "./build-values.ts";
+import type { Invocation, Shell } from "./command.ts";
+import { Failure } from "./error.ts";
+import { parseOutput, resolveOutputs, type ResolvedOutput } from "./outputs.ts";
+import { createDisplay, type DisplayMode, displayModes, warningSummary } from "./progress/index.ts";
+
+/** Resolves with the exit code: 0, or 128 plus the signal's number. @throws Failure. */
+export async function runBuild(invocation: Invocation): Promise<number> {
+  const { flags, shell, args } = invocation;
+  const context = args[0]!;
+  refuseLaterFeatures(flags, shell.env);
+  const mode = displayModeOf(invocation);
+  for (const notice of noticesOf(flags)) shell.stderr.write(`WARNING: ${notice}\n`);
+  const entries = flags.list("output").filter((text) => text !== "").map(parseOutput);
+  const iidFile = pathFlag(invocation, "iidfile");
+  if (iidFile !== undefined) {
+    if (entries.some(({ type }) => type === "local" || type === "tar")) {
+      throw new Error("local and tar exporters are incompatible with image ID file");
+    }
+    await removeStale(iidFile);
+  }
+  const secrets = flags.list("secret").filter((text) => text !== "").map(parseSecret);
+  const ssh = flags.list("ssh").filter((text) => text !== "").map(parseSsh);
+
+  await using cleanup = new AsyncDisposableStack();
+  const prepared = await Failure.wrap("failed to build", async () => {
+    tagsOf(flags);
+    const { localDelete } = entitlements(flags.list("allow"));
+    const asked = await resolveOutputs(entries, { cwd: shell.cwd, stdout: shell.stdout, localDelete });
+    const outputs: ResolvedOutput[] = entries.length > 0 ? asked : [{ type: "image", attributes: new Map(), target: undefined }];
+    const inputs = await findInputs({
+      context,
+      file: flags.string("file"),
+      contexts: flags.list("build-context"),
+      cwd: shell.cwd,
+      stdin: shell.stdin,
+      cleanup,
+    });
+    const session = cleanup.use(
+      await openLocalSession({
+        dirs: inputs.dirs,
+        secrets: secrets.map((secret) => (secret.file === undefined ? secret : { ...secret, file: resolve(shell.cwd, secret.file) })),
+        ssh: ssh.map(({ id, paths }) => ({ id, paths: paths.map((path) => (path === "" ? path : resolve(shell.cwd, path))) })),
+        outputs: outputs.map(({ target }) => target),
+        env: shell.env,
+      }),
+    );
+    const request = buildRequest({ flags, env: shell.env, inputs: inputs.attributes, outputs, session: session.id, ref: newRef() });
+    return { outputs, inputs, session, request };
+  });
+  const { outputs, inputs, session, request } = prepared;
+
+  const builder = cleanup.use(
+    await shell.openBuilder({
+      root: invocation.root,
+      parallelism: Math.max(1, flags.number("parallelism") ?? availableParallelism()),
+      standInBases: flags.has("stand-in-bases") ? flags.bool("stand-in-bases") : await isExample(inputs, shell),
+    }),
+  );
+  const display = createDisplay(mode, {
+    out: shell.stderr,
+    isTTY: shell.stderr.isTTY === true,
+    env: shell.env,
+    size: () => ({ columns: shell.stderr.columns ?? 80, rows: shell.stderr.rows ?? 24 }),
+  });
+  const controller = new AbortController();
+  let received: "SIGINT" | "SIGTERM" | undefined;
+  using _signals = shell.onSignals((signal) => {
+    if (received !== undefined) {
+      display.finish();
+      shell.exitNow(exitCodeOf(signal));
+      return;
+    }
+    received = signal;
+    display.cancel("canceling… (once more to stop at once)");
+    controller.abort(new DOMException("context canceled", "AbortError"));
+  });
+
+  let response: ExporterResponse;
+  try {
+    response = await builder.solve(request, session, { onStatus: (status) => display.update(status), signal: controller.signal });
+  } catch (error) {
+    display.finish();
+    if (received !== undefined) {
+      shell.stderr.write("ERROR: failed to build: failed to solve: Canceled: context canceled\n");
+      return exitCodeOf(received);
+    }
+    throw new Failure("failed to build: failed to solve", error);
+  } finally {
+    display.finish();
+    if (mode !== "quiet" && mode !== "rawjson") shell.stderr.write(warningSummary(display.warnings, { expand: invocation.debug }));
+  }
+
+  if (flags.bool("quiet") || askedProgress(invocation) === "quiet") shell.stdout.write(`${imageId(response)}\n`);
+  if (iidFile !== undefined) await Failure.wrap("writing image ID file", () => writeWhole(iidFile, imageId(response)));
+  const metadataFile = pathFlag(invocation, "metadata-file");
+  if (metadataFile !== undefined) await Failure.wrap("writing metadata file", () => writeWhole(metadataFile, metadataJson(response)));
+  if (mode !== "quiet" && mode !== "rawjson") shell.stderr.write(await buildReport({ builder, response, outputs, flags, context }));
+  return 0;
+}
+
+function askedProgress({ flags, shell }: Invocation): string {
+  const given = flags.string("progress");
+  return given === "auto" ? shell.env["BUILDKIT_PROGRESS"] || "auto" : given;
+}
+
+function displayModeOf(invocation: Invocation): DisplayMode {
+  const { flags, shell } = invocation;
+  const given = flags.string("progress");
+  const asked = askedProgress(invocation);
+  const mode = asked === "none" ? "quiet" : asked;
+  const known = displayModes.find((candidate) => candidate === mode);
+  if (known === undefined) throw new Error(`invalid progress mode ${asked}`);
+  if (flags.bool("quiet")) {
+    if (given !== "auto" && given !== "none" && given !== "quiet") throw new Error(`progress=${given} and quiet cannot be used together`);
+    return "quiet";
+  }
+  if (known === "tty" && shell.stderr.isTTY !== true) throw new Error("failed to get console: stderr is not a terminal");
+  return known;
+}
+
+function pathFlag({ flags, shell }: Invocation, name: string): string | undefined {
+  const path = flags.string(name);
+  return path === "" ? undefined : resolve(shell.cwd, path);
+}
+
+async function removeStale(path: string): Promise<void> {
+  try {
+    await rm(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw new Failure("removing image ID file", error);
+  }
+}
+
+/** The examples that come along build without a registry at hand. */
+async function isExample({ contextDir }: BuildInputs, shell: Shell): Promise<boolean> {
+  const home = shell.env["SLIPWAY_HOME"] ?? "";
+  if (home === "" || contextDir === undefined) return false;
+  try {
+    return `${await realpath(contextDir)}${sep}`.startsWith(`${await realpath(home)}${sep}examples${sep}`);
+  } catch {
+    return false;
+  }
+}
+
+function exitCodeOf(signal: "SIGINT" | "SIGTERM"): number {
+  return signal === "SIGINT" ? 130 : 143;
+}
+
+function newRef(): string {
+  return BigInt(`0x${randomBytes(17).toString("hex")}`).toString(36).padStart(25, "0").slice(-25);
+}

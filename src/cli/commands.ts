@@ -1,0 +1,12 @@
+// Every verb, in the order that help lists them.
+
+import { build } from "./build.ts";
+import type { CommandDefinition } from "./command.ts";
+import { du } from "./du.ts";
+import { images } from "./images.ts";
+import { inspect } from "./inspect.ts";
+import { prune } from "./prune.ts";
+import { rmi } from "./rmi.ts";
+import { version } from "./version.ts";
+
+export const commands: readonly CommandDefinition[] = [build, images, inspect, rmi, du, prune, version];
