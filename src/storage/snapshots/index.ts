@@ -1,3 +1,7 @@
+export { entryDigest, startEntryHash } from "./entry-digest.ts";
+export type { EntryDigestOptions, EntryHeader } from "./entry-digest.ts";
+export { DiskTree, hashTree } from "./hash-tree.ts";
+export type { HashTreeInput } from "./hash-tree.ts";
 export { directJobs, snapshotJobs } from "./jobs.ts";
 export { LayerStack } from "./layer-stack.ts";
 export type { StackEntry } from "./layer-stack.ts";
@@ -11,3 +15,5 @@ export type { SettleLayerInput } from "./settle-layer.ts";
 export type { ActiveSnapshot, JobRunner, LayerId, MountedView, Snapshotter, StagedDirectory } from "./snapshotter.ts";
 export { LayerUnpacker, unpackLayer } from "./unpack-layer.ts";
 export type { DeferredLink, UnpackedLayer, UnpackLayerInput, UnpackLimits } from "./unpack-layer.ts";
+export { TreeHasher } from "./tree-hasher.ts";
+export type { HashableTree, HashRequest, NodeKind } from "./tree-hasher.ts";

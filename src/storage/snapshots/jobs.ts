@@ -3,6 +3,7 @@
 import { directContext, type Job, type JobContext } from "../../system/workers/index.ts";
 import { extractChanges, flattenLayers } from "./copy-layers.ts";
 import { diskUsage } from "./disk-usage.ts";
+import { hashTree } from "./hash-tree.ts";
 import { packLayer } from "./pack-layer.ts";
 import { removeTree } from "./remove-tree.ts";
 import { settleLayer } from "./settle-layer.ts";
@@ -17,6 +18,7 @@ export const snapshotJobs: Readonly<Record<string, Job>> = {
   diskUsage,
   flattenLayers,
   extractChanges,
+  hashTree,
 };
 
 /** Runs jobs in the calling thread: for tests and for tools without a pool. */
