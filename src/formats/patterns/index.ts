@@ -1,3 +1,5 @@
+export { tryParseSymbolicMode } from "./symbolic-mode.ts";
+export type { ModeChange } from "./symbolic-mode.ts";
 export { parseIgnoreFile } from "./ignore-file.ts";
 export { PatternMatcher } from "./matcher.ts";
 export type { MatchInfo, PatternInfo } from "./matcher.ts";

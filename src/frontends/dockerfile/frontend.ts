@@ -1,0 +1,141 @@
+// The Dockerfile frontend as a whole: reads the Dockerfile through the gateway, converts it for every platform that was asked
+// for, and turns errors into ones that point at lines. Counterpart: moby/buildkit frontend/dockerfile/builder.
+
+import { BuildError, isAbort, isBuildError, messageOf } from "../../base/index.ts";
+import { marshalState } from "../../graph/llb/index.ts";
+import type { Platform, SourceMapFile } from "../../graph/llb/index.ts";
+import { formatAllPlatform, hostPlatform, normalizePlatform } from "../../formats/oci/index.ts";
+import type { Frontend, FrontendResult, GatewayClient, PlatformResult } from "../gateway/index.ts";
+import { BuildClient, spanOf } from "./context/client.ts";
+import type { Entrypoint } from "./context/client.ts";
+import { convert } from "./convert/convert.ts";
+import { encodeImage } from "./convert/image.ts";
+import type { LintWarning } from "./lint/linter.ts";
+import { detectSyntax } from "./parse/directives.ts";
+import { FrontendError, wrapError } from "./source-error.ts";
+import type { Location } from "./source-error.ts";
+
+/**
+ * Builds a Dockerfile. Reads `local://dockerfile` and `local://context` (or what the attributes name) through the gateway.
+ * @throws BuildError code DOCKERFILE (or that of what went wrong underneath) with BuildKit's sentence and one source span for
+ *   each place the error passed.
+ */
+export const dockerfileFrontend: Frontend = async (gateway, signal) => {
+  let entrypoint: Entrypoint | undefined;
+  try {
+    const client = new BuildClient(gateway);
+    checkFrontendCaps(gateway);
+    entrypoint = await client.readEntrypoint("Dockerfile", signal);
+    const forwarded = await forwardToSyntax(gateway, entrypoint, signal);
+    return forwarded ?? (await build(client, entrypoint, signal));
+  } catch (error) {
+    throw toBuildError(error, entrypoint?.file);
+  }
+};
+
+const KNOWN_CAPS = new Set(["moby.buildkit.frontend.inputs", "moby.buildkit.frontend.subrequests", "moby.buildkit.frontend.contexts", "moby.buildkit.frontend.contexts+forward", "moby.buildkit.frontend.gitquerystring"]);
+
+function checkFrontendCaps(gateway: GatewayClient): void {
+  for (const cap of (gateway.options["frontend.caps"] ?? "").split(",")) {
+    if (cap === "" || KNOWN_CAPS.has(cap)) continue;
+    throw new FrontendError(`unsupported frontend capability ${cap}`);
+  }
+}
+
+async function forwardToSyntax(
+  gateway: GatewayClient,
+  { file }: Entrypoint,
+  signal: AbortSignal,
+): Promise<FrontendResult | undefined> {
+  const { options } = gateway;
+  if (options["cmdline"] !== undefined) return undefined;
+  const argument = options["build-arg:BUILDKIT_SYNTAX"];
+  const found =
+    argument === undefined
+      ? detectSyntax(file.data)
+      : { image: argument.trim().split(" ", 1)[0]!, cmdline: argument, location: undefined };
+  if (found === undefined || gateway.forward === undefined) return undefined;
+  try {
+    return await gateway.forward({ ...options, cmdline: found.cmdline, source: found.image }, signal);
+  } catch (error) {
+    if (isBuildError(error) && error.sources.length > 0) throw error;
+    if (found.location === undefined) throw wrapError(error, `failed with build-arg:BUILDKIT_SYNTAX = ${found.cmdline}`);
+    throw new FrontendError(messageOf(error), { cause: error, locations: [found.location] });
+  }
+}
+
+async function build(client: BuildClient, entrypoint: Entrypoint, signal: AbortSignal): Promise<FrontendResult> {
+  const { config } = client;
+  const targets: readonly (Platform | undefined)[] =
+    config.targetPlatforms.length === 0 ? [undefined] : config.targetPlatforms;
+  const builds = await Promise.all(
+    targets.map((platform, index) => buildOne(client, entrypoint, { platform, isFirst: index === 0 }, signal)),
+  );
+  return { builds, multiPlatform: config.multiPlatform, metadata: new Map() };
+}
+
+async function buildOne(
+  client: BuildClient,
+  entrypoint: Entrypoint,
+  target: { readonly platform: Platform | undefined; readonly isFirst: boolean },
+  signal: AbortSignal,
+): Promise<PlatformResult> {
+  const { stage, conversion } = await convert(
+    {
+      client,
+      file: entrypoint.file,
+      targetPlatform: target.platform,
+      warn: target.isFirst ? (warning) => sendWarning(client.gateway, entrypoint, warning) : undefined,
+      allStages: false,
+    },
+    signal,
+  );
+  let definition: PlatformResult["definition"];
+  try {
+    const supports = (cap: string) => client.supports(cap);
+    definition = marshalState(stage.state, { platform: conversion.targetPlatform, supports });
+  } catch (error) {
+    throw wrapError(error, "failed to marshal LLB definition");
+  }
+  const platform = normalizePlatform(target.platform ?? hostPlatform());
+  return {
+    key: formatAllPlatform(platform),
+    platform,
+    definition,
+    config: encodeImage(stage.image),
+    baseConfig: stage.baseImage === undefined ? undefined : encodeImage(stage.baseImage),
+    epoch: conversion.epoch,
+  };
+}
+
+function sendWarning(gateway: GatewayClient, { file, vertex }: Entrypoint, warning: LintWarning): void {
+  if (vertex === undefined) return;
+  const line = warning.location[0]?.start ?? 0;
+  gateway.warn(vertex, {
+    short: `${warning.rule}: ${warning.message}${line > 0 ? ` (line ${line})` : ""}`,
+    detail: [warning.description],
+    url: warning.url,
+    level: 1,
+    source: spanOf(file, warning.location),
+  });
+}
+
+// One source span for each layer of locations; what lies underneath gives code and hint.
+function toBuildError(error: unknown, file: SourceMapFile | undefined): unknown {
+  if (isAbort(error) || !(error instanceof FrontendError)) return error;
+  const cause = rootBuildError(error);
+  const sources = file === undefined ? [] : (error.locations ?? []).map((lines: Location) => spanOf(file, lines));
+  return new BuildError(error.message, {
+    code: cause?.code ?? "DOCKERFILE",
+    status: cause?.status ?? "InvalidArgument",
+    sources,
+    cause: error,
+    ...(cause?.hint === undefined ? {} : { hint: cause.hint }),
+    ...(cause === undefined ? {} : { retryable: cause.retryable }),
+  });
+}
+
+function rootBuildError(error: unknown): BuildError | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) if (isBuildError(at)) return at;
+  return undefined;
+}

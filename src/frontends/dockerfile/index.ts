@@ -1,0 +1,2 @@
+export { dockerfileFrontend } from "./frontend.ts";
+export { search as suggest } from "./suggest.ts";
