@@ -5,3 +5,6 @@ export type { Credential, Credentials, DockerCredentialsOptions } from "./creden
 export type { RegistriesSettings, RegistrySettings } from "./endpoints.ts";
 export { RegistryClient } from "./registry-client.ts";
 export type { ReceivedManifest, RegistryClientOptions } from "./registry-client.ts";
+export { MemoryRegistry } from "./memory-registry.ts";
+export type { Fault, LoggedRequest, MemoryRegistryOptions } from "./memory-registry.ts";
+export type { RegistryAuth } from "./memory-registry-tokens.ts";
