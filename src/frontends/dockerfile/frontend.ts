@@ -13,6 +13,7 @@ import { encodeImage } from "./convert/image.ts";
 import type { LintWarning } from "./lint/linter.ts";
 import { detectSyntax } from "./parse/directives.ts";
 import { FrontendError, wrapError } from "./source-error.ts";
+import { lintSubrequest } from "./subrequests/lint.ts";
 import type { Location } from "./source-error.ts";
 
 /**
@@ -27,7 +28,9 @@ export const dockerfileFrontend: Frontend = async (gateway, signal) => {
     checkFrontendCaps(gateway);
     entrypoint = await client.readEntrypoint("Dockerfile", signal);
     const forwarded = await forwardToSyntax(gateway, entrypoint, signal);
-    return forwarded ?? (await build(client, entrypoint, signal));
+    if (forwarded !== undefined) return forwarded;
+    const answer = await answerSubrequest(client, entrypoint, signal);
+    return answer ?? (await build(client, entrypoint, signal));
   } catch (error) {
     throw toBuildError(error, entrypoint?.file);
   }
@@ -62,6 +65,19 @@ async function forwardToSyntax(
     if (found.location === undefined) throw wrapError(error, `failed with build-arg:BUILDKIT_SYNTAX = ${found.cmdline}`);
     throw new FrontendError(messageOf(error), { cause: error, locations: [found.location] });
   }
+}
+
+async function answerSubrequest(
+  client: BuildClient,
+  entrypoint: Entrypoint,
+  signal: AbortSignal,
+): Promise<FrontendResult | undefined> {
+  const id = client.gateway.options["requestid"];
+  if (id === undefined) return undefined;
+  if (id !== "frontend.lint") throw new FrontendError(`unsupported request ${id}`);
+  const answer = await lintSubrequest(client, entrypoint, signal);
+  const metadata = new Map(Array.from(answer, ([key, value]) => [key, new TextEncoder().encode(value)]));
+  return { builds: [], multiPlatform: false, metadata };
 }
 
 async function build(client: BuildClient, entrypoint: Entrypoint, signal: AbortSignal): Promise<FrontendResult> {

@@ -87,7 +87,7 @@ function writeField(writer: BinaryWriter, field: DescField, value: unknown): voi
       }
       return;
     default:
-      field satisfies never;
+      return field satisfies never;
   }
 }
 
@@ -151,7 +151,7 @@ function writeRaw(writer: BinaryWriter, type: ScalarType, value: unknown): void 
     case ScalarType.SINT64:
       throw new Error(`no canonical encoding for scalar type ${type}`);
     default:
-      type satisfies never;
+      return type satisfies never;
   }
 }
 
