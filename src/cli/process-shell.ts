@@ -12,7 +12,10 @@ export function processShell(): Shell {
     });
   }
   return {
-    stdin: process.stdin,
+    // A getter: merely looking at stdin opens it.
+    get stdin() {
+      return process.stdin;
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
