@@ -3,6 +3,7 @@
 
 import { Agent, EnvHttpProxyAgent, request } from "undici";
 import type { Dispatcher } from "undici";
+import { isBuildError } from "../base/index.ts";
 import { causeCode, badAnswer, publicUrl, unreachable } from "./errors.ts";
 import { isLoopback } from "./endpoints.ts";
 
@@ -89,7 +90,7 @@ export class Transport implements AsyncDisposable {
         await response.discard();
       } catch (error) {
         signal?.throwIfAborted();
-        if (causeCode(error) === undefined) throw error;
+        if (isBuildError(error) || causeCode(error) === undefined) throw error;
         if (!isPassing(error) || attempt >= this.#attempts) throw unreachable(request.url.host, error);
       }
       await this.pause(attempt + 1, signal, pauseMs);

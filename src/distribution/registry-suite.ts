@@ -1,0 +1,145 @@
+// What every registry must do, as tests: the in-memory one passes the same as a real one, so that tests built on it say something.
+// Images are pushed over HTTP; the client under test pulls them.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { request } from "undici";
+import { digestOf } from "../base/index.ts";
+import { encodeIndex, encodeManifest, mediaTypes, parseReference, withDigest } from "../formats/oci/index.ts";
+import type { Descriptor } from "../formats/oci/index.ts";
+import { RegistryClient } from "./registry-client.ts";
+
+/** A registry under test. */
+export interface RegistryUnderTest extends AsyncDisposable {
+  /** `host:port` on loopback. */
+  readonly host: string;
+}
+
+/** Pushes a blob in one piece, as clients do: POST, then PUT. */
+async function pushBlob(host: string, repository: string, bytes: Uint8Array): Promise<Descriptor> {
+  const digest = digestOf(bytes);
+  const started = await request(`http://${host}/v2/${repository}/blobs/uploads/`, { method: "POST" });
+  await started.body.dump();
+  assert.equal(started.statusCode, 202);
+  const location = new URL(started.headers["location"] as string, `http://${host}`);
+  location.searchParams.set("digest", digest);
+  const stored = await request(location, {
+    method: "PUT",
+    body: bytes,
+    headers: { "content-type": "application/octet-stream" },
+  });
+  await stored.body.dump();
+  assert.equal(stored.statusCode, 201);
+  assert.equal(stored.headers["docker-content-digest"], digest);
+  return { mediaType: mediaTypes.ociLayer, digest, size: bytes.byteLength };
+}
+
+async function pushManifest(host: string, path: string, bytes: Uint8Array, mediaType: string): Promise<Descriptor> {
+  const answer = await request(`http://${host}/v2/${path}`, {
+    method: "PUT",
+    body: bytes,
+    headers: { "content-type": mediaType },
+  });
+  await answer.body.dump();
+  assert.equal(answer.statusCode, 201);
+  return { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all);
+}
+
+/** Defines the tests for one registry. */
+export function registrySuite(name: string, start: () => Promise<RegistryUnderTest>): void {
+  describe(`registry: ${name}`, () => {
+    let registry: RegistryUnderTest;
+    let client: RegistryClient;
+    const layer = Buffer.from("layer ".repeat(50_000));
+    const config = Buffer.from(
+      JSON.stringify({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [] } }),
+    );
+    let manifestBytes: Uint8Array;
+    let manifest: Descriptor;
+    let index: Descriptor;
+
+    before(async () => {
+      registry = await start();
+      client = new RegistryClient({ retry: { attempts: 2, delayMs: () => 0 } });
+      const configDescriptor = {
+        ...(await pushBlob(registry.host, "team/app", config)),
+        mediaType: mediaTypes.ociConfig,
+      };
+      const layerDescriptor = await pushBlob(registry.host, "team/app", layer);
+      manifestBytes = encodeManifest({
+        mediaType: mediaTypes.ociManifest,
+        config: configDescriptor,
+        layers: [layerDescriptor],
+      });
+      manifest = await pushManifest(registry.host, "team/app/manifests/v1", manifestBytes, mediaTypes.ociManifest);
+      const indexBytes = encodeIndex({
+        mediaType: mediaTypes.ociIndex,
+        manifests: [{ ...manifest, platform: { os: "linux", architecture: "amd64" } }],
+      });
+      index = await pushManifest(registry.host, "team/app/manifests/multi", indexBytes, mediaTypes.ociIndex);
+    });
+    after(async () => {
+      await client[Symbol.asyncDispose]();
+      await registry[Symbol.asyncDispose]();
+    });
+    const ref = (rest: string) => parseReference(`${registry.host}/team/app${rest}`);
+
+    test("resolves tags and digests to descriptors", async () => {
+      assert.deepEqual((await client.resolve(ref(":v1"))).descriptor, manifest);
+      assert.deepEqual((await client.resolve(ref(":multi"))).descriptor, index);
+      assert.deepEqual((await client.resolve(ref(`@${manifest.digest}`))).descriptor, manifest);
+      assert.deepEqual((await client.resolve(ref(`:multi@${manifest.digest}`))).descriptor, manifest);
+    });
+
+    test("gives manifests byte for byte", async () => {
+      const received = await client.manifest(withDigest(ref(""), manifest.digest));
+      assert.deepEqual(received.descriptor, manifest);
+      assert.deepEqual(Buffer.from(received.bytes), Buffer.from(manifestBytes));
+      assert.equal((await client.manifest(ref(":multi"))).descriptor.mediaType, mediaTypes.ociIndex);
+    });
+
+    test("gives blobs", async () => {
+      const descriptor = { mediaType: mediaTypes.ociLayer, digest: digestOf(layer), size: layer.length };
+      assert.deepEqual(await collect(client.blobs(ref("")).open(descriptor, 0)), layer);
+    });
+
+    test("answers part of a blob", async () => {
+      const answer = await request(`http://${registry.host}/v2/team/app/blobs/${digestOf(layer)}`, {
+        headers: { range: "bytes=100000-" },
+      });
+      assert.equal(answer.statusCode, 206);
+      assert.equal(answer.headers["content-range"], `bytes 100000-${layer.length - 1}/${layer.length}`);
+      assert.deepEqual(Buffer.from(await answer.body.arrayBuffer()), layer.subarray(100_000));
+    });
+
+    test("does not know other tags, digests, repositories and blobs", async () => {
+      const missing = digestOf("nothing");
+      const name = `${registry.host}/team/app`;
+      await assert.rejects(client.resolve(ref(":v2")), { code: "IMAGE_NOT_FOUND", message: `${name}:v2: not found` });
+      await assert.rejects(client.manifest(ref(`@${missing}`)), { message: `${name}@${missing}: not found` });
+      const other = parseReference(`${registry.host}/none/such:v1`);
+      await assert.rejects(client.resolve(other), { message: `${registry.host}/none/such:v1: not found` });
+      const blob = { mediaType: mediaTypes.ociLayer, digest: missing, size: 1 };
+      await assert.rejects(collect(client.blobs(ref("")).open(blob, 0)), {
+        code: "BLOB_NOT_FOUND",
+        message: `blob ${missing} of ${name}: not found`,
+      });
+    });
+
+    test("refuses bytes under another digest", async () => {
+      const started = await request(`http://${registry.host}/v2/team/app/blobs/uploads/`, { method: "POST" });
+      await started.body.dump();
+      const location = new URL(started.headers["location"] as string, `http://${registry.host}`);
+      location.searchParams.set("digest", digestOf("other"));
+      const stored = await request(location, { method: "PUT", body: "bytes" });
+      await stored.body.dump();
+      assert.equal(stored.statusCode, 400);
+    });
+  });
+}
