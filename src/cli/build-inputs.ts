@@ -5,8 +5,9 @@ import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { BuildError, errnoOf } from "../base/index.ts";
+import { contextKey, parseReference } from "../formats/oci/index.ts";
 import { cut } from "./build-values.ts";
-import { complaintAboutName, familiarName } from "./image-names.ts";
+import { Failure } from "./error.ts";
 import { later } from "./later.ts";
 
 export interface BuildInputs {
@@ -80,9 +81,7 @@ async function addNamedContexts({ contexts, cwd }: InputOptions, dirs: Map<strin
   for (const text of contexts.filter((value) => value !== "")) {
     const { key, value } = cut(text, "=");
     if (value === undefined) throw new Error(`invalid context value: ${text}, expected key=value`);
-    const complaint = complaintAboutName(key);
-    if (complaint !== undefined) throw new Error(`invalid context name ${key}: ${complaint}`);
-    const name = familiarName(key);
+    const name = contextKey(Failure.of(`invalid context name ${key}`, () => parseReference(key)));
     attributes.set("frontend.caps", "moby.buildkit.frontend.contexts+forward");
     if (value.startsWith("docker-image://") || value.startsWith("target:") || isRemote(value)) {
       attributes.set(`context:${name}`, value);

@@ -7,7 +7,6 @@ import { dirname, join } from "node:path";
 import type { Builder, ExporterResponse } from "../service/builders/index.ts";
 import type { FlagValues } from "./flags.ts";
 import type { ResolvedOutput } from "./outputs.ts";
-import { goJson } from "./progress/index.ts";
 import { humanSize } from "./sizes.ts";
 
 /** What `-q` and `--iidfile` call the image: the config's digest, else the manifest's; empty when no image was made. */
@@ -18,7 +17,8 @@ export function imageId(response: ExporterResponse): string {
 /** The text of `--metadata-file`: the response with values that hold JSON in base64 opened up. */
 export function metadataJson(response: ExporterResponse): string {
   const entries = Object.entries(response).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return goJson(Object.fromEntries(entries.map(([key, value]) => [key, openedUp(key, value)])), 2);
+  const text = JSON.stringify(Object.fromEntries(entries.map(([key, value]) => [key, openedUp(key, value)])), undefined, 2);
+  return text.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function openedUp(key: string, value: string): unknown {

@@ -3,7 +3,9 @@
 
 import { create } from "@bufbuild/protobuf";
 import { BuildError } from "../base/index.ts";
+import { formatAllPlatform, goQuote, hostPlatform, normalizePlatform, parsePlainReference, parsePlatform, referenceString } from "../formats/oci/index.ts";
 import { control } from "../formats/proto/index.ts";
+import { Failure } from "./error.ts";
 import {
   annotations,
   entitlements,
@@ -14,7 +16,6 @@ import {
   wantedAttestations,
 } from "./build-values.ts";
 import { goBool, type FlagValues } from "./flags.ts";
-import { complaintAboutName } from "./image-names.ts";
 import { later } from "./later.ts";
 import type { ResolvedOutput } from "./outputs.ts";
 import { ulimitAttribute } from "./ulimits.ts";
@@ -64,13 +65,9 @@ export function noticesOf(flags: FlagValues): string[] {
   return notices;
 }
 
-/** The names given with `-t`. @throws Error for one that is no reference. */
+/** The names given with `-t`, as they are: the builder completes them. @throws Failure for one that is no reference. */
 export function tagsOf(flags: FlagValues): readonly string[] {
-  for (const tag of flags.list("tag")) {
-    const complaint = complaintAboutName(tag);
-    if (complaint !== undefined) throw new Error(`invalid tag ${JSON.stringify(tag)}: ${complaint}`);
-  }
-  return flags.list("tag");
+  return flags.list("tag").map((tag) => Failure.of(`invalid tag ${goQuote(tag)}`, () => referenceString(parsePlainReference(tag))));
 }
 
 /** The request. @throws Error in buildx's words for values that don't fit. */
@@ -134,7 +131,9 @@ function frontendAttributes(flags: FlagValues, env: RequestParts["env"], inputs:
 
 function platforms(flags: FlagValues, env: RequestParts["env"]): string[] {
   const given = flags.has("platform") ? flags.list("platform") : [env["DOCKER_DEFAULT_PLATFORM"] ?? ""];
-  return [...new Set(given.flatMap((value) => value.split(",")).map((value) => value.trim().toLowerCase()))].filter((value) => value !== "");
+  const names = given.flatMap((value) => value.split(",")).map((name) => name.trim());
+  const parsed = names.filter((name) => name !== "").map((name) => (name === "local" ? hostPlatform() : parsePlatform(name)));
+  return [...new Set(parsed.map((platform) => formatAllPlatform(normalizePlatform(platform))))];
 }
 
 function exporters(flags: FlagValues, outputs: readonly ResolvedOutput[]): { Type: string; Attrs: Record<string, string> }[] {

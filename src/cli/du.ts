@@ -3,7 +3,7 @@
 import type { UsageRecord } from "../service/builders/index.ts";
 import type { CommandDefinition, Invocation } from "./command.ts";
 import { parseFilters } from "./filters.ts";
-import { goJson } from "./progress/index.ts";
+import { goJson } from "../formats/oci/index.ts";
 import { humanSize } from "./sizes.ts";
 import { alignSpaces, alignTabs } from "./table.ts";
 import { renderTemplate } from "./template.ts";

@@ -12,7 +12,16 @@ export class Failure extends Error {
     super(`${what}: ${messageOf(cause)}`, { cause });
   }
 
-  /** Runs `work`; what it throws becomes a Failure. */
+  /** The result of `work`; what it throws becomes a Failure. */
+  static of<T>(what: string, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw new Failure(what, error);
+    }
+  }
+
+  /** The same for work that takes time. */
   static async wrap<T>(what: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();

@@ -2,7 +2,7 @@
 
 import type { ImageRecord } from "../service/builders/index.ts";
 import type { CommandDefinition, Invocation } from "./command.ts";
-import { goJson } from "./progress/index.ts";
+import { goJson } from "../formats/oci/index.ts";
 import { humanDuration, humanSize } from "./sizes.ts";
 import { alignSpaces } from "./table.ts";
 import { renderTemplate } from "./template.ts";

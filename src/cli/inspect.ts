@@ -1,5 +1,6 @@
 // `slipway inspect`: everything about images as JSON, with the fields of `docker image inspect`.
 
+import { formatPlatform, hostPlatform } from "../formats/oci/index.ts";
 import type { ImageDetails } from "../service/builders/index.ts";
 import type { CommandDefinition, Invocation } from "./command.ts";
 import { shortName } from "./images.ts";
@@ -32,7 +33,7 @@ async function runInspect({ args, flags, shell, root }: Invocation): Promise<num
 }
 
 function describe(details: ImageDetails, platform: string): Record<string, unknown> {
-  const own = `linux/${process.arch === "x64" ? "amd64" : process.arch}`;
+  const own = formatPlatform(hostPlatform());
   const image =
     platform === ""
       ? (details.images.find((candidate) => candidate.platform === own) ?? details.images[0])

@@ -1,7 +1,7 @@
 // `--format` templates: the part of Go's text/template that people use for one value at a time: `{{.Field.Sub}}`, `{{json .Field}}`,
 // `{{.}}`, `{{index .List 0}}`, `{{len .List}}`. Anything else is refused by name.
 
-import { goJson } from "./progress/index.ts";
+import { goJson } from "../formats/oci/index.ts";
 
 /** Fills a template with a value. @throws Error for what is not understood and for fields that are not there. */
 export function renderTemplate(template: string, value: unknown): string {

@@ -3,7 +3,6 @@ import { suite, test } from "node:test";
 import { annotations, entitlements, extraHosts, keyValues, parseSecret, parseSsh, resourceLimits, wantedAttestations } from "./build-values.ts";
 import { parseCsv } from "./csv.ts";
 import { parseFilters } from "./filters.ts";
-import { complaintAboutName, familiarName } from "./image-names.ts";
 import { parseOutput } from "./outputs.ts";
 import { humanDuration, humanSize, parseDuration, parseSize } from "./sizes.ts";
 import { alignSpaces, alignTabs } from "./table.ts";
@@ -151,27 +150,6 @@ table("attestations", ([attests, shorthands]: [string[], Record<string, string>]
 table("ulimits", ulimitAttribute, [
   [[], ""],
   [["nofile=1024:2048", "core=-1", "nofile=5"], "core=-1:-1,nofile=5:5"],
-]);
-
-table("image names", complaintAboutName, [
-  ["hello", undefined],
-  ["hello:1.2", undefined],
-  ["localhost:5000/a/b-c__d:x", undefined],
-  ["EXAMPLE.com/a", undefined],
-  [`a@sha256:${"0".repeat(64)}`, undefined],
-  ["Hello", "repository name must be lowercase"],
-  ["", "repository name must have at least one component"],
-  ["a:", "invalid reference format"],
-  ["a b", "invalid reference format"],
-  ["a//b", "invalid reference format"],
-  [`a/${"b".repeat(300)}`, "repository name must not be more than 255 characters"],
-]);
-
-table("names of build contexts", familiarName, [
-  ["alpine", "alpine"],
-  ["docker.io/library/alpine:latest", "alpine"],
-  ["docker.io/me/app:1", "me/app:1"],
-  ["ghcr.io/me/app", "ghcr.io/me/app"],
 ]);
 
 table("filters", parseFilters, [

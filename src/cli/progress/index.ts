@@ -1,6 +1,5 @@
 export { createDisplay, displayModes } from "./display.ts";
 export type { Clock, Display, DisplayMode, DisplayOutput } from "./display.ts";
-export { goJson } from "./raw-json.ts";
 export { sourceExcerpt } from "./source-excerpt.ts";
 export { printableLine } from "./text-width.ts";
 export { warningSummary } from "./warnings.ts";

@@ -2,6 +2,7 @@
 // Counterpart: moby/buildkit client/graph.go.
 
 import type { control } from "../../formats/proto/index.ts";
+import { goJson } from "../../formats/oci/index.ts";
 import { rfc3339Nano } from "./time.ts";
 
 type Fields = Record<string, unknown>;
@@ -15,14 +16,6 @@ export function rawJsonLine(message: control.StatusResponse): string {
     warnings: message.warnings.map(warningJson),
   });
   return `${goJson(status)}\n`;
-}
-
-/** JSON as Go's encoder writes it: `<`, `>`, `&` and the two line separators are escaped. */
-export function goJson(value: unknown, indent?: number): string {
-  return JSON.stringify(value, undefined, indent).replace(
-    /[<>&\u2028\u2029]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }
 
 function vertexJson(vertex: control.Vertex): Fields {
@@ -42,8 +35,8 @@ function vertexJson(vertex: control.Vertex): Fields {
 function statusJson(status: control.VertexStatus): Fields {
   return {
     id: status.ID,
-    ...omitEmpty({ vertex: status.vertex, name: status.name, total: Number(status.total) }),
-    current: Number(status.current),
+    ...omitEmpty({ vertex: status.vertex, name: status.name, total: status.total }),
+    current: status.current,
     timestamp: status.timestamp ? rfc3339Nano(status.timestamp) : "0001-01-01T00:00:00Z",
     ...omitEmpty({
       started: status.started && rfc3339Nano(status.started),
@@ -54,8 +47,8 @@ function statusJson(status: control.VertexStatus): Fields {
 
 function logJson(log: control.VertexLog): Fields {
   return {
-    ...omitEmpty({ vertex: log.vertex, stream: Number(log.stream) }),
-    data: base64(log.msg),
+    ...omitEmpty({ vertex: log.vertex, stream: log.stream }),
+    data: log.msg,
     timestamp: log.timestamp ? rfc3339Nano(log.timestamp) : "0001-01-01T00:00:00Z",
   };
 }
@@ -64,11 +57,11 @@ function warningJson(warning: control.VertexWarning): Fields {
   const { info } = warning;
   return omitEmpty({
     vertex: warning.vertex,
-    level: Number(warning.level),
-    short: base64(warning.short),
-    detail: warning.detail.map(base64),
+    level: warning.level,
+    short: warning.short,
+    detail: warning.detail,
     url: warning.url,
-    sourceInfo: info && omitEmpty({ filename: info.filename, data: base64(info.data), language: info.language }),
+    sourceInfo: info && omitEmpty({ filename: info.filename, data: info.data, language: info.language }),
     range: warning.ranges.map((range) =>
       omitEmpty({ start: range.start && positionJson(range.start), end: range.end && positionJson(range.end) }),
     ),
@@ -79,15 +72,12 @@ function positionJson(position: { readonly line: number; readonly character: num
   return omitEmpty({ line: position.line, character: position.character });
 }
 
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64");
-}
-
 /** Go's `omitempty`: no empty strings, lists, zeros, falses or missing values. */
 function omitEmpty(fields: Fields): Fields {
   return Object.fromEntries(
     Object.entries(fields).filter(
-      ([, value]) => value !== undefined && value !== "" && value !== 0 && value !== false && !(Array.isArray(value) && value.length === 0),
+      ([, value]) =>
+        value !== undefined && value !== "" && value !== 0 && value !== 0n && value !== false && (value as { length?: number }).length !== 0,
     ),
   );
 }
