@@ -9,6 +9,7 @@ export { openSnapshotter } from "./open-snapshotter.ts";
 export type { SnapshotterOptions } from "./overlay-snapshotter.ts";
 export { packLayer } from "./pack-layer.ts";
 export type { PackedLayer, PackLayerInput } from "./pack-layer.ts";
+export { hasWildcards, matchPath } from "./path-match.ts";
 export { removeTree } from "./remove-tree.ts";
 export { settleLayer } from "./settle-layer.ts";
 export type { SettleLayerInput } from "./settle-layer.ts";

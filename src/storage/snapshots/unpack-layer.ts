@@ -116,6 +116,13 @@ function hashRest(path: string, blob: Digester): void {
 
 const SKIP_BITS = 0o7000;
 
+export interface UnpackOptions {
+  /** False for an ordinary archive: `.wh.` names are files, missing link targets errors, the root keeps its metadata. */
+  readonly whiteouts?: boolean | undefined;
+  /** Owner of everything instead of the archive's. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+}
+
 /** Unpacks the bytes of one tar, given in chunks. Dispose it in any case. */
 export class LayerUnpacker implements Disposable {
   readonly #reader: TarReader;
@@ -127,13 +134,17 @@ export class LayerUnpacker implements Disposable {
   readonly #dirs = new Map<string, { mode: number; mtimeNs: bigint; xattrs: TarEntry["xattrs"] }>();
   readonly #made = new Set<string>();
   readonly #deferred: DeferredLink[] = [];
+  readonly #whiteouts: boolean;
+  readonly #givenOwner: UnpackOptions["owner"];
   #fd = -1;
   #current: TarEntry | undefined;
   #currentPath = "";
   #bytes = 0;
   #entries = 0;
 
-  constructor(fsDir: string, limits: UnpackLimits = {}) {
+  constructor(fsDir: string, limits: UnpackLimits = {}, options: UnpackOptions = {}) {
+    this.#whiteouts = options.whiteouts ?? true;
+    this.#givenOwner = options.owner;
     this.#maxBytes = limits.maxBytes ?? 128 * 2 ** 30;
     this.#maxEntries = limits.maxEntries ?? 10_000_000;
     this.#paths = new InnerPaths(byteString(fsDir));
@@ -171,7 +182,8 @@ export class LayerUnpacker implements Disposable {
     this.#paths[Symbol.dispose]();
   }
 
-  #entry(entry: TarEntry): void {
+  #entry(given: TarEntry): void {
+    const entry = this.#givenOwner === undefined ? given : { ...given, ...this.#givenOwner };
     this.#current = entry;
     if (++this.#entries > this.#maxEntries) throw tooLarge(`more than ${this.#maxEntries} entries`);
     this.#bytes += entry.size;
@@ -179,12 +191,12 @@ export class LayerUnpacker implements Disposable {
     const path = cleanInside(entry.path);
     if (path === "") {
       if (entry.type !== "dir") throw invalid(entry, "the root is no directory");
-      this.#rememberDir(this.#paths.root, entry);
+      if (this.#whiteouts) this.#rememberDir(this.#paths.root, entry);
       return;
     }
     const slash = path.lastIndexOf("/");
     const name = path.slice(slash + 1);
-    const whiteout = whiteoutOf(name);
+    const whiteout = this.#whiteouts ? whiteoutOf(name) : ({ kind: "none" } as const);
     if (whiteout.kind === "reserved") return;
     const parent = this.#paths.makeDir(slash < 0 ? "" : path.slice(0, slash));
     if (parent === undefined) throw invalid(entry, "a parent is no directory");
@@ -278,6 +290,7 @@ export class LayerUnpacker implements Disposable {
     const stat = source === undefined ? undefined : tryLstat(source);
     if (source === undefined || stat === undefined || isWhiteout(stat)) {
       if (path === "") throw invalid(entry, "a hardlink to the root");
+      if (!this.#whiteouts) throw invalid(entry, "a hardlink to nothing");
       this.#deferred.push({ path: this.#paths.inner(target), target: path });
       return false;
     }

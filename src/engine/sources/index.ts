@@ -1,0 +1,10 @@
+export type { LocalFilter } from "./local-filter.ts";
+export { hashLocal, localJobs } from "./local-jobs.ts";
+export type { HashLocalInput } from "./local-jobs.ts";
+export { LocalTree, openSourceTree } from "./local-tree.ts";
+export type { SourceSpec, SourceTree } from "./local-tree.ts";
+export { imageCacheKeys } from "./image-cache-keys.ts";
+export type { ResolvedImage } from "./image.ts";
+export { ImageSource } from "./image-source.ts";
+export type { ImageResolveMode, LocalImages } from "./image-source.ts";
+export { OciLayoutSource } from "./oci-layout.ts";

@@ -1,0 +1,112 @@
+// Digests of a local folder's files from one build to the next: one compact file per folder, written beside and renamed.
+// A digest holds while device, inode, size, mtime and ctime are the same; ctime covers modes and attributes. Files changed
+// shortly before they were read are not remembered: a change in the same tick of the clock would go unseen.
+// A missing, torn or foreign cache file is an empty one.
+
+import { createHash, hash } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { byteString, type ByteString, type Digest, errnoOf } from "../../base/index.ts";
+
+const MAGIC = "SLWSTAT1";
+const RECORD = 5 * 8 + 32;
+/** Coarser than any file system's clock: FAT's and NFS's too. */
+const RACY_NS = 2_000_000_000n;
+
+export class StatCache {
+  readonly #file: string;
+  readonly #root: ByteString;
+  readonly #old: Map<ByteString, Buffer>;
+  readonly #new = new Map<ByteString, Buffer>();
+  readonly #openedNs = BigInt(Date.now()) * 1_000_000n;
+  #changed = false;
+
+  private constructor(file: string, root: ByteString) {
+    this.#file = file;
+    this.#root = root;
+    this.#old = load(file, root);
+  }
+
+  /** @param dir where the caches are; @param root the folder whose files are remembered, as a real path */
+  static open(dir: string, root: string): StatCache {
+    return new StatCache(join(dir, hash("sha256", root, "hex")), byteString(root));
+  }
+
+  /** The digest of an unchanged file. */
+  find(path: ByteString, stat: fs.BigIntStats): Digest | undefined {
+    const record = this.#old.get(path) ?? this.#new.get(path);
+    if (record === undefined || !keyOf(stat).equals(record.subarray(0, RECORD - 32))) return undefined;
+    this.#new.set(path, record);
+    return `sha256:${record.toString("hex", RECORD - 32)}` as Digest;
+  }
+
+  /** Remembers a digest that was computed after `stat` was taken. */
+  add(path: ByteString, stat: fs.BigIntStats, digest: Digest): void {
+    this.#changed = true;
+    const latest = stat.ctimeNs > stat.mtimeNs ? stat.ctimeNs : stat.mtimeNs;
+    if (latest > this.#openedNs - RACY_NS) return;
+    this.#new.set(path, Buffer.concat([keyOf(stat), Buffer.from(digest.slice("sha256:".length), "hex")]));
+  }
+
+  /** Writes what was found and added, with what a narrower filter did not look at; nothing when nothing changed. */
+  save(): void {
+    if (!this.#changed) return;
+    for (const [path, record] of this.#old) if (!this.#new.has(path)) this.#new.set(path, record);
+    const parts: Buffer[] = [header(this.#root)];
+    for (const [path, record] of this.#new) {
+      const name = Buffer.from(path, "latin1");
+      const size = Buffer.alloc(2);
+      size.writeUInt16LE(name.length);
+      parts.push(size, name, record);
+    }
+    const body = Buffer.concat(parts);
+    const sum = createHash("sha256").update(body).digest();
+    const temporary = `${this.#file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+    try {
+      fs.writeFileSync(temporary, Buffer.concat([body, sum]));
+      fs.renameSync(temporary, this.#file);
+    } catch (error) {
+      fs.rmSync(temporary, { force: true });
+      // Without the cache the next build is slower, not wrong.
+      if (!["ENOSPC", "EROFS", "EACCES", "EDQUOT", "ENOENT"].includes(errnoOf(error) ?? "")) throw error;
+    }
+  }
+}
+
+function load(file: string, root: ByteString): Map<ByteString, Buffer> {
+  const records = new Map<ByteString, Buffer>();
+  let bytes: Buffer;
+  try {
+    bytes = fs.readFileSync(file);
+  } catch {
+    return records;
+  }
+  const start = header(root);
+  const end = bytes.length - 32;
+  if (end < start.length || !bytes.subarray(0, start.length).equals(start)) return records;
+  if (!createHash("sha256").update(bytes.subarray(0, end)).digest().equals(bytes.subarray(end))) return records;
+  for (let at = start.length; at < end;) {
+    const size = bytes.readUInt16LE(at);
+    const path = bytes.toString("latin1", at + 2, at + 2 + size);
+    records.set(path, bytes.subarray(at + 2 + size, at + 2 + size + RECORD));
+    at += 2 + size + RECORD;
+  }
+  return records;
+}
+
+function header(root: ByteString): Buffer {
+  return Buffer.from(`${MAGIC}${root}\0`, "latin1");
+}
+
+const key = Buffer.alloc(RECORD - 32);
+const words = new BigInt64Array(key.buffer, key.byteOffset, 5);
+
+/** Valid until the next call. */
+function keyOf(stat: fs.BigIntStats): Buffer {
+  words[0] = BigInt.asIntN(64, stat.dev);
+  words[1] = BigInt.asIntN(64, stat.ino);
+  words[2] = stat.size;
+  words[3] = stat.mtimeNs;
+  words[4] = stat.ctimeNs;
+  return key;
+}

@@ -1,0 +1,108 @@
+// Trees that are read where they are: a folder on disk as it is, or a user's folder as a build sees it (filtered, owned by
+// root). Hashing and copying take either, so a local context is never copied before it is needed.
+
+import * as fs from "node:fs";
+import { byteString, type ByteString, type Digest, digestOf, errnoOf, fsPath } from "../../base/index.ts";
+import { DiskTree, entryDigest, type HashableTree, type NodeKind } from "../../storage/snapshots/index.ts";
+import { type LocalFilter, type LocalListing, listLocal } from "./local-filter.ts";
+import type { StatCache } from "./local-stat-cache.ts";
+
+/** A tree to read from. Paths are relative to its root, "" is the root itself. */
+export interface SourceTree extends HashableTree {
+  /** Absolute folder on disk. */
+  readonly root: ByteString;
+  /** Owner that everything counts as having; undefined for the files' own. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /** lstat of what the tree shows; undefined for what it does not. */
+  stat(path: ByteString): fs.BigIntStats | undefined;
+}
+
+/** Which tree: plain data, so that it can be sent to a worker. */
+export interface SourceSpec {
+  readonly root: string;
+  /** Present for a user's folder, absent for the rootfs of layers. */
+  readonly local?: LocalFilter | undefined;
+}
+
+/** Opens a tree for one job. `cache` only serves local folders. */
+export function openSourceTree(spec: SourceSpec, cache?: StatCache): SourceTree {
+  return spec.local === undefined ? new RootfsTree(spec.root) : new LocalTree(spec.root, spec.local, cache);
+}
+
+class RootfsTree extends DiskTree implements SourceTree {
+  readonly root: ByteString;
+  readonly owner = undefined;
+
+  constructor(root: string) {
+    super(root);
+    this.root = byteString(root);
+  }
+
+  stat(path: ByteString): fs.BigIntStats | undefined {
+    return tryLstat(path === "" ? this.root : `${this.root}/${path}`);
+  }
+}
+
+/** A user's folder through a filter. The listing is taken once, when first needed. */
+export class LocalTree implements SourceTree {
+  readonly root: ByteString;
+  readonly owner = { uid: 0, gid: 0 };
+  readonly #filter: LocalFilter;
+  readonly #cache: StatCache | undefined;
+  #listing: LocalListing | undefined;
+  #names = new Map<ByteString, Set<ByteString>>();
+
+  constructor(root: string, filter: LocalFilter, cache?: StatCache) {
+    this.root = byteString(root);
+    this.#filter = filter;
+    this.#cache = cache;
+  }
+
+  list(dir: ByteString): readonly { readonly name: ByteString; readonly kind: NodeKind }[] {
+    this.#listing ??= listLocal(this.root, this.#filter);
+    return this.#listing.get(dir) ?? [];
+  }
+
+  readLink(path: ByteString): ByteString {
+    return fs.readlinkSync(fsPath(this.#at(path)), "latin1");
+  }
+
+  /** The root's own header is that of nothing: what BuildKit's receiver of a context notes for it. */
+  digest(path: ByteString): Digest {
+    if (path === "") return digestOf("");
+    const at = this.#at(path);
+    const stat = fs.lstatSync(fsPath(at), { bigint: true });
+    const known = this.#cache?.find(path, stat);
+    if (known !== undefined) return known;
+    const digest = entryDigest(at, stat, { owner: this.owner });
+    this.#cache?.add(path, stat, digest);
+    return digest;
+  }
+
+  stat(path: ByteString): fs.BigIntStats | undefined {
+    if (path !== "") {
+      const slash = path.lastIndexOf("/");
+      const dir = path.slice(0, Math.max(0, slash));
+      let names = this.#names.get(dir);
+      if (names === undefined) {
+        names = new Set(this.list(dir).map((entry) => entry.name));
+        this.#names.set(dir, names);
+      }
+      if (!names.has(path.slice(slash + 1))) return undefined;
+    }
+    return tryLstat(this.#at(path));
+  }
+
+  #at(path: ByteString): ByteString {
+    return path === "" ? this.root : `${this.root}/${path}`;
+  }
+}
+
+function tryLstat(path: ByteString): fs.BigIntStats | undefined {
+  try {
+    return fs.lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (errnoOf(error) === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
