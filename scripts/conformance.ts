@@ -11,7 +11,7 @@ import { runPiece } from "../test/conformance/harness/pieces.ts";
 const args = process.argv.slice(2);
 const folder = args[0] !== undefined && isFolder(args[0]) ? args.shift() : undefined;
 const vectors = folder === undefined ? openPacked() : openFolder(folder);
-const known = [...vectors.areas.keys(), ...vectors.pieces.keys(), ...vectors.unbuilt];
+const known = Array.from(new Set([...vectors.areas.keys(), ...vectors.pieces.keys(), ...vectors.unbuilt]));
 const wanted = args.length === 0 ? known : args;
 let passed = 0;
 let failed = 0;
@@ -20,10 +20,12 @@ for (const name of wanted) {
   const before = { passed, failed };
   const area = vectors.areas.get(name);
   const piece = vectors.pieces.get(name);
-  if (area !== undefined) for (const one of area()) count(`${name}/${one.name}`, await attempt(() => runFrontendCase(one, vectors.images)));
-  else if (piece !== undefined) for (const one of piece()) count(`${name}/${one.id}`, await attempt(() => runPiece(name, one)));
-  else if (vectors.unbuilt.includes(name)) console.log(`${name}: not built yet, nothing replayed`);
-  else {
+  for (const one of area?.() ?? []) {
+    count(`${name}/${one.name}`, await attempt(() => runFrontendCase(one, vectors.images)));
+  }
+  for (const one of piece?.() ?? []) count(`${name}/${one.id}`, await attempt(() => runPiece(name, one)));
+  if (vectors.unbuilt.includes(name)) console.log(`${name}: not built yet, nothing replayed`);
+  else if (area === undefined && piece === undefined) {
     console.log(`unknown area ${name}; known: ${known.join(", ")}`);
     failed++;
   }

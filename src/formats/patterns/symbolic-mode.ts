@@ -23,10 +23,14 @@ interface CopyStep {
 /** Changes a mode (permission, setuid, setgid and sticky bits). */
 export type ModeChange = (mode: number, isDirectory: boolean) => number;
 
-/** A symbolic mode as a function; undefined when the text is none. */
+/** A symbolic (or octal) mode as a function; undefined when the text is none. */
 export function tryParseSymbolicMode(text: string): ModeChange | undefined {
   const steps: (Step | CopyStep)[] = [];
   if (text === "") return undefined;
+  if (/^[0-9]/.test(text)) {
+    const octal = /^0*[0-7]{1,4}$/.test(text) ? Number.parseInt(text, 8) : undefined;
+    return octal === undefined ? undefined : () => octal;
+  }
   for (const clause of text.split(",")) if (!parseClause(clause, steps)) return undefined;
   return (mode, isDirectory) => steps.reduce((current, step) => applyStep(step, current, mode, isDirectory), mode);
 }

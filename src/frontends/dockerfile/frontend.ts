@@ -36,7 +36,13 @@ export const dockerfileFrontend: Frontend = async (gateway, signal) => {
   }
 };
 
-const KNOWN_CAPS = new Set(["moby.buildkit.frontend.inputs", "moby.buildkit.frontend.subrequests", "moby.buildkit.frontend.contexts", "moby.buildkit.frontend.contexts+forward", "moby.buildkit.frontend.gitquerystring"]);
+const KNOWN_CAPS = new Set([
+  "moby.buildkit.frontend.inputs",
+  "moby.buildkit.frontend.subrequests",
+  "moby.buildkit.frontend.contexts",
+  "moby.buildkit.frontend.contexts+forward",
+  "moby.buildkit.frontend.gitquerystring",
+]);
 
 function checkFrontendCaps(gateway: GatewayClient): void {
   for (const cap of (gateway.options["frontend.caps"] ?? "").split(",")) {
@@ -62,7 +68,8 @@ async function forwardToSyntax(
     return await gateway.forward({ ...options, cmdline: found.cmdline, source: found.image }, signal);
   } catch (error) {
     if (isBuildError(error) && error.sources.length > 0) throw error;
-    if (found.location === undefined) throw wrapError(error, `failed with build-arg:BUILDKIT_SYNTAX = ${found.cmdline}`);
+    if (found.location === undefined)
+      throw wrapError(error, `failed with build-arg:BUILDKIT_SYNTAX = ${found.cmdline}`);
     throw new FrontendError(messageOf(error), { cause: error, locations: [found.location] });
   }
 }

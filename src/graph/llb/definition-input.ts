@@ -15,14 +15,12 @@ import { Vertex, VertexOutput } from "./vertex.ts";
 export function stateOfDefinition(definition: Pb.Definition): State {
   const { ops, head, sourceMap } = decodeDefinition(definition);
   if (head === undefined) return State.scratch();
-  const files = (sourceMap?.infos ?? []).map(
-    (info): SourceMapFile => ({
-      filename: info.filename,
-      language: info.language,
-      data: info.data,
-      definition: info.definition,
-    }),
-  );
+  const files = (sourceMap?.infos ?? []).map((info): SourceMapFile => ({
+    filename: info.filename,
+    language: info.language,
+    data: info.data,
+    definition: info.definition,
+  }));
   const vertexes = new Map<string, RawVertex>();
   for (const op of ops) {
     const inputs = op.op.inputs.map(({ digest, index }) => outputOf(vertexes.get(digest)!, Number(index)));

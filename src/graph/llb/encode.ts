@@ -161,6 +161,10 @@ function mapKeyValue(type: ScalarType, key: string): unknown {
 
 function isZero(value: unknown): boolean {
   return (
-    value === "" || value === 0 || value === 0n || value === false || (value instanceof Uint8Array && value.length === 0)
+    value === "" ||
+    value === 0 ||
+    value === 0n ||
+    value === false ||
+    (value instanceof Uint8Array && value.length === 0)
   );
 }

@@ -11,8 +11,7 @@ import { InputList, Vertex, VertexOutput } from "./vertex.ts";
 
 /** The PATH of a step on an image that sets none. */
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-export const DEFAULT_PATH_WINDOWS =
-  "c:\\Windows\\System32;c:\\Windows;C:\\Windows\\System32\\WindowsPowerShell\\v1.0";
+export const DEFAULT_PATH_WINDOWS = "c:\\Windows\\System32;c:\\Windows;C:\\Windows\\System32\\WindowsPowerShell\\v1.0";
 
 /** The search path that images of an operating system get when they set none. */
 export function defaultPathOf(os: string): string {

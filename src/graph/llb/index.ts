@@ -11,7 +11,15 @@ export type { CopyAction, FileAction, Ownership } from "./file.ts";
 export { DiffVertex } from "./merge.ts";
 export { defaultPlatform } from "./platform.ts";
 export type { Platform } from "./platform.ts";
-export { goJson, httpSource, imageSource, localSource, ociLayoutSource, replaceIllFormed, SourceVertex } from "./sources.ts";
+export {
+  goJson,
+  httpSource,
+  imageSource,
+  localSource,
+  ociLayoutSource,
+  replaceIllFormed,
+  SourceVertex,
+} from "./sources.ts";
 export type { LocalSourceOptions, ResolveMode } from "./sources.ts";
 export { State } from "./state.ts";
 export { DeferredOutput, VertexOutput } from "./vertex.ts";

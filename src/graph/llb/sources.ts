@@ -13,7 +13,12 @@ export class SourceVertex extends Vertex {
   readonly identifier: string;
   readonly attrs: Readonly<Record<string, string>>;
 
-  constructor(identifier: string, attrs: Readonly<Record<string, string>>, caps: readonly string[], options: OpOptions) {
+  constructor(
+    identifier: string,
+    attrs: Readonly<Record<string, string>>,
+    caps: readonly string[],
+    options: OpOptions,
+  ) {
     super(options);
     this.identifier = identifier;
     this.attrs = attrs;

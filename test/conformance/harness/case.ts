@@ -50,13 +50,15 @@ const META_FILES = new Set(["options.json", "expected.json", "parse.json"]);
 export function openFolder(folder: string): Vectors {
   const root = join(folder, "dockerfile-llb");
   const areas = existsSync(root)
-    ? readdirSync(root).sort().map((area) => [area, () => readArea(join(root, area), area)] as const)
+    ? readdirSync(root)
+        .sort()
+        .map((area) => [area, () => readArea(join(root, area), area)] as const)
     : [];
   const piecesRoot = join(folder, "pieces");
   const pieces = existsSync(piecesRoot)
-    ? readdirSync(piecesRoot).sort().map(
-        (file) => [file.replace(/\.json$/, ""), () => readJson<PieceCase[]>(join(piecesRoot, file))] as const,
-      )
+    ? readdirSync(piecesRoot)
+        .sort()
+        .map((file) => [file.replace(/\.json$/, ""), () => readJson<PieceCase[]>(join(piecesRoot, file))] as const)
     : [];
   const images = join(folder, "images.json");
   return {
@@ -68,7 +70,9 @@ export function openFolder(folder: string): Vectors {
 }
 
 function readArea(root: string, area: string): FrontendCase[] {
-  return readdirSync(root).sort().map((name) => readCase(join(root, name), area, name));
+  return readdirSync(root)
+    .sort()
+    .map((name) => readCase(join(root, name), area, name));
 }
 
 function readCase(root: string, area: string, name: string): FrontendCase {

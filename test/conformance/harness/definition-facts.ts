@@ -2,15 +2,10 @@
 
 import { toJson } from "@bufbuild/protobuf";
 import { digestOf } from "../../../src/base/index.ts";
-import type { Reference } from "../../../src/formats/oci/index.ts";
 import { pb } from "../../../src/formats/proto/index.ts";
 import { decodeDefinition } from "../../../src/graph/llb/index.ts";
 
 export { decodeDefinition };
-
-export function hasDigest(ref: Reference): boolean {
-  return ref.digest !== undefined;
-}
 
 /** A definition as `llb` has it. */
 export function llbFacts(definition: pb.Definition): unknown {
@@ -57,7 +52,7 @@ function metadataFacts(metadata: pb.OpMetadata, groups: Map<string, string>): un
 // Group ids are random; they are numbered in order of appearance.
 function groupFacts(group: pb.ProgressGroup, groups: Map<string, string>): unknown {
   if (!groups.has(group.id)) groups.set(group.id, `pg${groups.size}`);
-  return { id: groups.get(group.id), name: group.name, ...(group.weak ? { weak: true } : {}) };
+  return { id: groups.get(group.id), name: group.name, weak: group.weak };
 }
 
 function sourceMapFacts(source: pb.Source): unknown {

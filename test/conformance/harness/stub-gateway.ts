@@ -17,10 +17,12 @@ import type {
   ResolveImageOptions,
   SourceMetadata,
 } from "../../../src/frontends/gateway/index.ts";
-import { decodeDefinition, hasDigest } from "./definition-facts.ts";
+import { decodeDefinition } from "./definition-facts.ts";
 import type { CaseOptions, FrontendCase, Json } from "./case.ts";
 
-type Images = { readonly [ref: string]: Json };
+interface Images {
+  readonly [ref: string]: Json;
+}
 
 interface ImageEntry {
   readonly digest: string;
@@ -60,20 +62,21 @@ export class StubGateway implements GatewayClient {
   }
 
   async resolveImageConfig(ref: string, options: ResolveImageOptions): Promise<ResolvedImage> {
-    const entry = this.#findImage(ref);
+    const entry = this.#findImage(ref, options.ociStore !== undefined);
     if (entry === undefined) throw new Error(`${ref}: not found`);
     const config = chooseConfig(entry, options);
     if (config === undefined) throw new Error("no match for platform in manifest: not found");
     return { ref, digest: entry.digest as Digest, config: new TextEncoder().encode(JSON.stringify(config)) };
   }
 
-  #findImage(ref: string): ImageEntry | undefined {
+  #findImage(ref: string, anyRepository: boolean): ImageEntry | undefined {
     if (Object.hasOwn(this.#images, ref)) return this.#images[ref] as unknown as ImageEntry;
     const parsed = parseReference(ref);
-    if (!hasDigest(parsed)) return undefined;
+    if (parsed.digest === undefined) return undefined;
     for (const [key, entry] of Object.entries(this.#images) as [string, Json][]) {
       const image = entry as unknown as ImageEntry;
-      if (image.digest === parsed.digest && referenceName(parseReference(key)) === referenceName(parsed)) return image;
+      const isSameRepository = anyRepository || referenceName(parseReference(key)) === referenceName(parsed);
+      if (image.digest === parsed.digest && isSameRepository) return image;
     }
     return undefined;
   }

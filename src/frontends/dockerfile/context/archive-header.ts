@@ -14,7 +14,10 @@ export function isArchive(header: Uint8Array): boolean {
 // A tar header block carries the sum of its own bytes, its checksum field counted as blanks.
 function isTar(header: Uint8Array): boolean {
   if (header.length < 512) return false;
-  const field = Buffer.from(header.subarray(148, 156)).toString("latin1").replace(/[\0 ]+$/, "").trim();
+  const field = Buffer.from(header.subarray(148, 156))
+    .toString("latin1")
+    .replace(/[\0 ]+$/, "")
+    .trim();
   if (!/^[0-7]+$/.test(field)) return false;
   let sum = 0;
   for (let at = 0; at < 512; at++) sum += at >= 148 && at < 156 ? 0x20 : header[at]!;

@@ -152,7 +152,8 @@ export class BuildClient {
     const withPlatform = `${key}::${platformKey(options.platform ?? (defaultPlatform() as Platform))}`;
     for (const candidate of [withPlatform, key]) {
       const input = this.gateway.options[`context:${candidate}`];
-      if (input !== undefined) return new NamedContext(this, { input, name: key, nameWithPlatform: candidate, options });
+      if (input !== undefined)
+        return new NamedContext(this, { input, name: key, nameWithPlatform: candidate, options });
     }
     return undefined;
   }

@@ -181,7 +181,10 @@ export function parseResources(options: Options): pb.LinuxResources | undefined 
   resources.cpuShares = read("cpushares", unsigned, positive, "> 0");
   resources.cpuPeriod = read("cpuperiod", unsigned, positive, "> 0");
   resources.cpuQuota = read("cpuquota", signed, positive, "> 0");
-  for (const [key, field] of [["cpusetcpus", "cpusetCpus"], ["cpusetmems", "cpusetMems"]] as const) {
+  for (const [key, field] of [
+    ["cpusetcpus", "cpusetCpus"],
+    ["cpusetmems", "cpusetMems"],
+  ] as const) {
     const text = options[key] ?? "";
     if (text === "") continue;
     given = true;

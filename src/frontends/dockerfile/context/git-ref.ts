@@ -41,17 +41,17 @@ interface Remote {
 /** What a text is: a git URL, none, or one with wrong options (`error`). */
 export type GitRefResult =
   | { readonly kind: "git"; readonly ref: GitRef }
-  | { readonly kind: "none" }
+  | { readonly kind: "none"; readonly reason: string }
   | { readonly kind: "bad"; readonly error: FrontendError };
 
 /** Recognises a git URL. */
 export function parseGitRef(text: string): GitRefResult {
-  if (text.startsWith("./") || text.startsWith("../")) return { kind: "none" };
+  if (text.startsWith("./") || text.startsWith("../")) return { kind: "none", reason: "invalid argument" };
   const isShort = text.startsWith("github.com/");
   const remote = isShort ? shortRemote(text) : parseRemote(text);
-  if (remote === undefined) return { kind: "none" };
+  if (remote === undefined) return { kind: "none", reason: protocolProblem(text) };
   const isHttp = remote.scheme === "http" || remote.scheme === "https";
-  if (!isShort && isHttp && !remote.path.endsWith(".git")) return { kind: "none" };
+  if (!isShort && isHttp && !remote.path.endsWith(".git")) return { kind: "none", reason: "invalid argument" };
   const repository = isShort ? remote.text.slice(remote.text.indexOf("://") + 3) : remote.text;
   const fragment = cut(remote.fragment, ":");
   const start: GitRef = {
@@ -73,6 +73,11 @@ export function parseGitRef(text: string): GitRefResult {
     if (error instanceof FrontendError) return { kind: "bad", error };
     throw error;
   }
+}
+
+function protocolProblem(text: string): string {
+  const scheme = /^([a-zA-Z0-9]+):\/\//.exec(text)?.[1]?.toLowerCase();
+  return scheme === undefined ? "unknown protocol" : `${scheme}: invalid protocol`;
 }
 
 function shortRemote(text: string): Remote | undefined {

@@ -1,7 +1,14 @@
 // Named contexts (`--build-context name=…`): what stands in for an image or a stage. Loading one may read an ignore file or
 // look up an image. Counterpart: moby/buildkit frontend/dockerui/namedcontext.go.
 
-import { parsePlainReference, parseReference, referenceName, referenceString, tagNameOnly, withDigest } from "../../../formats/oci/index.ts";
+import {
+  parsePlainReference,
+  parseReference,
+  referenceName,
+  referenceString,
+  tagNameOnly,
+  withDigest,
+} from "../../../formats/oci/index.ts";
 import type { Reference } from "../../../formats/oci/index.ts";
 import { parseIgnoreFile } from "../../../formats/patterns/index.ts";
 import {
@@ -123,7 +130,8 @@ export class NamedContext {
     } catch (error) {
       throw new FrontendError(`could not parse oci-layout reference ${quote(written)}: ${messageOf(error)}`);
     }
-    if (ref.digest === undefined) throw new FrontendError(`oci-layout reference ${quote(referenceString(ref))} has no digest`);
+    if (ref.digest === undefined)
+      throw new FrontendError(`oci-layout reference ${quote(referenceString(ref))} has no digest`);
     const storeId = referenceName(ref);
     const { platform } = this.#options;
     const { sessionId } = this.#client.gateway;

@@ -9,6 +9,9 @@ import type { Lex } from "../shell/lex.ts";
 import { withLocation } from "../source-error.ts";
 import type { ArgInfo } from "./outline.ts";
 
+/** Arguments that are not part of a step's environment. */
+export const NON_ENV_ARGS: ReadonlySet<string> = new Set(["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"]);
+
 /** The arguments that always exist. */
 export function defaultArgs(
   build: Platform,

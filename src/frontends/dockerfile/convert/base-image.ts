@@ -2,7 +2,13 @@
 // Counterpart: resolveBaseImage of dockerfile2llb/convert.go.
 
 import { messageOf } from "../../../base/index.ts";
-import { formatAllPlatform, parseReference, referenceString, tagNameOnly, withDigest } from "../../../formats/oci/index.ts";
+import {
+  formatAllPlatform,
+  parseReference,
+  referenceString,
+  tagNameOnly,
+  withDigest,
+} from "../../../formats/oci/index.ts";
 import type { Reference } from "../../../formats/oci/index.ts";
 import { imageSource, State } from "../../../graph/llb/index.ts";
 import type { Platform } from "../../../graph/llb/index.ts";
@@ -12,7 +18,7 @@ import { FrontendError, withLocation, withSuggestion, wrapError } from "../sourc
 import { nameStep } from "./context.ts";
 import type { Conversion } from "./context.ts";
 import { followPathsOf } from "./context-paths.ts";
-import { decodeImage, emptyImage, platformOfImage } from "./image.ts";
+import { cloneImage, decodeImage, emptyImage, platformOfImage } from "./image.ts";
 import type { Image } from "./image.ts";
 import { lintBasePlatform } from "./lint-checks.ts";
 import type { StageState } from "./stage-state.ts";
@@ -89,18 +95,17 @@ class BaseResolver {
       }
       return true;
     }
-    const { client, config } = this.#conversion;
+    const { config } = this.#conversion;
     const context = contextOf(this.#conversion, stage.stage.baseName, {
       platform: this.#platform,
       resolveMode: config.resolveMode,
       followPaths: () => followPathsOf(stage.paths),
     });
     if (context === undefined) return false;
-    void client;
     const loaded = await context.load(this.#signal);
     const image = loaded.image ?? emptyImage(this.#platform);
     stage.baseImage = image;
-    stage.image = structuredClone({ ...image, created: undefined });
+    stage.image = cloneImage({ ...image, created: undefined });
     stage.state = loaded.state.onPlatform(this.#platform);
     stage.platform = this.#platform;
     return true;
@@ -119,7 +124,10 @@ class BaseResolver {
       const wrapped = wrapError(error, this.#originalName);
       throw withSuggestion(wrapped, this.#originalName, [...stages.names(), ...commonImageNames()]);
     }
-    const answered = resolved.ref === referenceString(ref) ? ref : this.#parse(resolved.ref, `failed to parse ref ${quote(resolved.ref)}`);
+    const answered =
+      resolved.ref === referenceString(ref)
+        ? ref
+        : this.#parse(resolved.ref, `failed to parse ref ${quote(resolved.ref)}`);
     let image: Image;
     try {
       image = decodeImage(resolved.config);
@@ -174,5 +182,10 @@ function hasNoLayers(image: Image): boolean {
 
 function commonImageNames(): string[] {
   const names = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora"];
-  return names.flatMap((name) => [name, `docker.io/library${name}`, `${name}:latest`, `docker.io/library${name}:latest`]);
+  return names.flatMap((name) => [
+    name,
+    `docker.io/library${name}`,
+    `${name}:latest`,
+    `docker.io/library${name}:latest`,
+  ]);
 }

@@ -74,5 +74,8 @@ export function commit(conversion: Conversion, image: Image, text: string, withL
 }
 
 function formatEpoch(seconds: bigint): string {
-  return new Date(Number(seconds) * 1000).toISOString().replace(".000Z", "Z").replace(/^\+0*(\d{5,})/, "$1");
+  return new Date(Number(seconds) * 1000)
+    .toISOString()
+    .replace(".000Z", "Z")
+    .replace(/^\+0*(\d{5,})/, "$1");
 }

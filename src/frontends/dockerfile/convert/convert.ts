@@ -45,7 +45,7 @@ export interface Converted {
 
 /** Converts. @throws FrontendError with BuildKit's sentences and lines */
 export async function convert(options: ConvertOptions, signal: AbortSignal): Promise<Converted> {
-  const { client, file } = options;
+  const { file } = options;
   if (file.data.length === 0) throw new FrontendError("the Dockerfile cannot be empty");
   const linter = newLinter(options);
   const parsed = parseDockerfile(file.data);
@@ -171,8 +171,9 @@ class Converter {
       const used = new Set<string>();
       let baseName: string;
       try {
-        const expansion = lex.expand(stage.baseName, globalArgs);
+        const expansion = lex.tryExpand(stage.baseName, globalArgs);
         lintFromArgs(knownArgs, expansion, stage.location, linter);
+        if (expansion.error !== undefined) throw expansion.error;
         for (const name of expansion.matched) used.add(name);
         baseName = expansion.result;
         if (baseName === "") throw new FrontendError(`base name (${stage.baseName}) should not be blank`);
@@ -203,14 +204,12 @@ class Converter {
 
   #stagePlatform(stage: Stage, linter: Linter, used: Set<string>): Platform {
     const { lex, globalArgs, knownArgs } = this.#conversion;
-    let expansion: ReturnType<Lex["expand"]>;
-    try {
-      expansion = lex.expand(stage.platform, globalArgs);
-    } catch (error) {
-      throw withLocation(wrapError(error, "failed to process arguments for platform "), stage.location);
-    }
+    const expansion = lex.tryExpand(stage.platform, globalArgs);
     lintFromArgs(knownArgs, expansion, stage.location, linter);
     lintFromPlatform(stage, expansion, globalArgs, linter);
+    if (expansion.error !== undefined) {
+      throw withLocation(wrapError(expansion.error, "failed to process arguments for platform "), stage.location);
+    }
     const suggest = (error: unknown) => {
       for (const name of expansion.unmatched) {
         const suggested = withSuggestion(error, name, globalArgs.keys());
@@ -265,7 +264,8 @@ class Converter {
         stage.init();
         const triggers = [...stage.image.config.onBuild];
         if (stage.base !== undefined && !stage.onbuildInit) {
-          for (const { command } of stage.base.commands) if (command.kind === "onbuild") triggers.push(command.expression);
+          for (const { command } of stage.base.commands)
+            if (command.kind === "onbuild") triggers.push(command.expression);
           stage.onbuildInit = true;
         }
         if (triggers.length === 0) continue;

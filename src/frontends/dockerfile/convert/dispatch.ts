@@ -140,8 +140,9 @@ function dispatchCommand(conversion: Conversion, stage: StageState, bound: Bound
 function expand(conversion: Conversion, stage: StageState, { command }: BoundCommand, linter: Linter): void {
   const expander = (lex: Lex) => (word: string) => {
     const env = envOf(stage);
-    const { result, unmatched } = lex.expand(word, env);
+    const { result, unmatched, error } = lex.tryExpand(word, env);
     lintUnmatched(command.location, stage.buildArgs, env, unmatched, linter);
+    if (error !== undefined) throw error;
     return result;
   };
   expandCommand(command, expander(conversion.lex), expander(RAW_LEX));

@@ -57,8 +57,7 @@ function checkIp(text: string): void {
   let ip = text;
   if (ip.startsWith("[")) {
     const end = ip.indexOf("]");
-    const problem =
-      end < 0 ? "missing ']' in address" : end !== ip.length - 1 ? "missing port in address" : undefined;
+    const problem = end < 0 ? "missing ']' in address" : end !== ip.length - 1 ? "missing port in address" : undefined;
     if (problem !== undefined) throw new FrontendError(`invalid IP address ${ip}: address ${ip}:: ${problem}`);
     ip = ip.slice(1, end);
   }

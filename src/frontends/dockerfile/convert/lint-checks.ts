@@ -1,6 +1,11 @@
 // The lint checks that look at more than one instruction. Counterpart: dockerfile2llb/validations.go.
 
-import { formatAllPlatform as formatPlatform, normalizePlatform, parsePlatform, tryParseReference } from "../../../formats/oci/index.ts";
+import {
+  formatAllPlatform as formatPlatform,
+  normalizePlatform,
+  parsePlatform,
+  tryParseReference,
+} from "../../../formats/oci/index.ts";
 import { cleanPath } from "../../../formats/patterns/index.ts";
 import type { PatternMatcher } from "../../../formats/patterns/index.ts";
 import type { Platform } from "../../../graph/llb/index.ts";
@@ -10,7 +15,7 @@ import type { Linter } from "../lint/linter.ts";
 import type { EnvGetter, Expansion, Lex } from "../shell/lex.ts";
 import type { Location } from "../source-error.ts";
 import { search } from "../suggest.ts";
-import { NON_ENV_ARGS } from "./settings.ts";
+import { NON_ENV_ARGS } from "./arguments.ts";
 
 const RESERVED_STAGE_NAMES = new Set(["context", "scratch"]);
 const SECRET = /(?:_|^)(?:apikey|auth|credential|credentials|key|password|pword|passwd|secret|token)(?:_|$)/i;
@@ -63,7 +68,12 @@ export function lintUnmatched(
 }
 
 /** Reports variables of FROM that no ARG declares. */
-export function lintFromArgs(known: ReadonlySet<string>, expansion: Expansion, location: Location, linter: Linter): void {
+export function lintFromArgs(
+  known: ReadonlySet<string>,
+  expansion: Expansion,
+  location: Location,
+  linter: Linter,
+): void {
   for (const name of expansion.unmatched) {
     if (!known.has(name)) linter.run("UndefinedArgInFrom", location, name, search(name, Array.from(known)));
   }

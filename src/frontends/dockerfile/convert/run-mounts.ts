@@ -67,9 +67,7 @@ function mountOf(conversion: Conversion, stage: StageState, mount: Mount, source
     }
   }
   const dropsWrites =
-    !mount.readOnly &&
-    mount.type === "bind" &&
-    conversion.client.supports(Cap.execMountBindReadWriteNoOutput);
+    !mount.readOnly && mount.type === "bind" && conversion.client.supports(Cap.execMountBindReadWriteNoOutput);
   return {
     target,
     source: state.output,

@@ -19,15 +19,13 @@ import type {
 import type { Linter } from "../lint/linter.ts";
 import { FrontendError } from "../source-error.ts";
 import type { Location } from "../source-error.ts";
+import { NON_ENV_ARGS } from "./arguments.ts";
 import { commit, envOf } from "./context.ts";
 import type { Conversion } from "./context.ts";
 import type { Image } from "./image.ts";
 import { lintSecretKey, lintUnmatched } from "./lint-checks.ts";
-import { checkSignal } from "./signal.ts";
+import { parseSignal } from "./signal.ts";
 import type { StageState, UsedOnce } from "./stage-state.ts";
-
-/** Arguments that are not part of a step's environment. */
-export const NON_ENV_ARGS: ReadonlySet<string> = new Set(["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"]);
 
 export function applyEnv(conversion: Conversion, stage: StageState, command: EnvCommand, linter: Linter): void {
   let message = "ENV";
@@ -148,7 +146,7 @@ export function applyVolume(conversion: Conversion, stage: StageState, command: 
 
 /** @throws FrontendError `invalid signal: …` */
 export function applyStopSignal(conversion: Conversion, stage: StageState, command: StopSignalCommand): void {
-  checkSignal(command.signal);
+  parseSignal(command.signal);
   stage.image.config.stopSignal = command.signal;
   commit(conversion, stage.image, `STOPSIGNAL ${command.signal}`, false);
 }
@@ -160,13 +158,13 @@ export function applyArg(conversion: Conversion, stage: StageState, command: Arg
     const arg = { ...given };
     lintSecretKey("ARG", arg.key, command.location, linter);
     const buildArg = conversion.buildArgs.get(arg.key);
-    const global =
-      arg.value === undefined && buildArg === undefined ? conversion.globalArgs.get(arg.key) : undefined;
+    const global = arg.value === undefined && buildArg === undefined ? conversion.globalArgs.get(arg.key) : undefined;
     if (buildArg !== undefined) arg.value = buildArg;
     else if (arg.value !== undefined) {
       const env = envOf(stage);
-      const { result, unmatched } = conversion.lex.expand(arg.value, env);
+      const { result, unmatched, error } = conversion.lex.tryExpand(arg.value, env);
       lintUnmatched(command.location, stage.buildArgs, env, unmatched, linter);
+      if (error !== undefined) throw error;
       arg.value = result;
     } else arg.value = global;
     if (arg.value !== undefined && !NON_ENV_ARGS.has(arg.key)) stage.state = stage.state.addEnv(arg.key, arg.value);

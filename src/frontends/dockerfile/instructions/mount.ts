@@ -12,8 +12,25 @@ import { parseRamSize } from "./units.ts";
 const TYPES: readonly MountType[] = ["bind", "cache", "tmpfs", "secret", "ssh"];
 const SHARING = ["shared", "private", "locked"] as const;
 const KEYS = [
-  "type", "from", "source", "target", "readonly", "id", "sharing", "required", "size", "mode", "uid", "gid", "src", "dst",
-  "destination", "ro", "rw", "readwrite", "env",
+  "type",
+  "from",
+  "source",
+  "target",
+  "readonly",
+  "id",
+  "sharing",
+  "required",
+  "size",
+  "mode",
+  "uid",
+  "gid",
+  "src",
+  "dst",
+  "destination",
+  "ro",
+  "rw",
+  "readwrite",
+  "env",
 ];
 
 /** Reads a mount. Without an expander only `from` is taken. @throws FrontendError */
@@ -139,7 +156,8 @@ class MountReader {
     const mount = this.#mount;
     if (mount.type === "bind" || mount.type === "tmpfs") {
       for (const key of ["mode", "uid", "gid"] as const) {
-        if (mount[key] !== undefined) throw new FrontendError(`${key} not allowed for ${quote(mount.type)} type mounts`);
+        if (mount[key] !== undefined)
+          throw new FrontendError(`${key} not allowed for ${quote(mount.type)} type mounts`);
       }
     }
     if (!this.#readOnlyGiven) mount.readOnly = mount.type !== "cache" && mount.type !== "tmpfs";

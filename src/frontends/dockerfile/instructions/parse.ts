@@ -27,7 +27,8 @@ export function parseStages(file: ParsedFile, linter: Linter): { stages: Stage[]
     if (command.kind === "from") stages.push(command);
     else if (stages.length > 0) stages.at(-1)!.commands.push(command);
     else if (command.kind === "arg") metaArgs.push(command);
-    else throw withLocation(new FrontendError("no build stage in current context"), linesOf(node.startLine, node.endLine));
+    else
+      throw withLocation(new FrontendError("no build stage in current context"), linesOf(node.startLine, node.endLine));
   }
   return { stages, metaArgs };
 }
@@ -42,8 +43,24 @@ export function parseInstruction(node: Node, linter: Linter): Command | Stage {
 }
 
 const NAMES = [
-  "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD",
-  "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
+  "ADD",
+  "ARG",
+  "CMD",
+  "COPY",
+  "ENTRYPOINT",
+  "ENV",
+  "EXPOSE",
+  "FROM",
+  "HEALTHCHECK",
+  "LABEL",
+  "MAINTAINER",
+  "ONBUILD",
+  "RUN",
+  "SHELL",
+  "STOPSIGNAL",
+  "USER",
+  "VOLUME",
+  "WORKDIR",
 ];
 
 function dispatch(node: Node, linter: Linter): Command | Stage {

@@ -40,8 +40,10 @@ export function parseRamSize(text: string): bigint {
   return toBytes(value * unit);
 }
 
+// Underscores may stand between digits.
 function parseFloatGo(text: string): number | undefined {
-  return /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/.test(text) ? Number(text) : undefined;
+  const plain = text.replace(/(?<=[0-9])_(?=[0-9])/g, "");
+  return /^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$/.test(plain) ? Number(plain) : undefined;
 }
 
 function toBytes(value: number): bigint {
@@ -50,8 +52,21 @@ function toBytes(value: number): bigint {
 }
 
 const ULIMITS = new Set([
-  "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime",
-  "sigpending", "stack",
+  "core",
+  "cpu",
+  "data",
+  "fsize",
+  "locks",
+  "memlock",
+  "msgqueue",
+  "nice",
+  "nofile",
+  "nproc",
+  "rss",
+  "rtprio",
+  "rttime",
+  "sigpending",
+  "stack",
 ]);
 
 export interface Ulimit {
@@ -75,7 +90,9 @@ export function parseUlimit(text: string): Ulimit {
   // -1 means no limit.
   if (hard !== -1n) {
     if (soft === -1n) {
-      throw new FrontendError("ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: " + hard);
+      throw new FrontendError(
+        "ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: " + hard,
+      );
     }
     if (soft > hard) {
       throw new FrontendError(`ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`);

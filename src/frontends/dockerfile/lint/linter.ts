@@ -56,7 +56,10 @@ export function parseLintOptions(text: string): LintConfig {
     } else if (key === "error") {
       const parsed = tryParseBool(value);
       if (parsed === undefined) {
-        throw wrapError(numberError("ParseBool", value, "invalid syntax"), `failed to parse check option ${quote(part)}`);
+        throw wrapError(
+          numberError("ParseBool", value, "invalid syntax"),
+          `failed to parse check option ${quote(part)}`,
+        );
       }
       Object.assign(config, { error: parsed });
     } else throw new FrontendError(`invalid check option ${quote(key)}`);

@@ -93,15 +93,16 @@ export const LINT_RULES = {
       `Base image ${image} was pulled with platform ${quote(actual)}, expected ${quote(expected)} for current build`,
   },
   RedundantTargetPlatform: {
-    description:
-      "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior",
+    description: "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior",
     url: `${URL_BASE}redundant-target-platform/`,
-    format: (variable) => `Setting platform to predefined ${variable} in FROM is redundant as this is the default behavior`,
+    format: (variable) =>
+      `Setting platform to predefined ${variable} in FROM is redundant as this is the default behavior`,
   },
   SecretsUsedInArgOrEnv: {
     description: "Sensitive data should not be used in the ARG or ENV commands",
     url: `${URL_BASE}secrets-used-in-arg-or-env/`,
-    format: (instruction, key = "") => `Do not use ARG or ENV instructions for sensitive data (${instruction} ${quote(key)})`,
+    format: (instruction, key = "") =>
+      `Do not use ARG or ENV instructions for sensitive data (${instruction} ${quote(key)})`,
   },
   InvalidDefaultArgInFrom: {
     description: "Default value for global ARG results in an empty or invalid base image name",

@@ -54,12 +54,19 @@ export class Lex {
 
   /** Expands a whole word. @throws FrontendError `failed to process "…": …` */
   expand(word: string, env: EnvGetter): Expansion {
+    const expansion = this.tryExpand(word, env);
+    if (expansion.error !== undefined) throw expansion.error;
+    return expansion;
+  }
+
+  /** Like {@link expand}, for those who look at the names even when the word cannot be expanded. */
+  tryExpand(word: string, env: EnvGetter): Expansion & { readonly error?: unknown } {
     const run = new LexRun(word, env, this.options);
+    const { matched, unmatched } = run;
     try {
-      const { result, words } = run.processUntil(undefined, this.options.rawEscapes ?? false);
-      return { result, words, matched: run.matched, unmatched: run.unmatched };
+      return { ...run.processUntil(undefined, this.options.rawEscapes ?? false), matched, unmatched };
     } catch (error) {
-      throw wrapError(error, `failed to process ${quote(word)}`);
+      return { result: "", words: [], matched, unmatched, error: wrapError(error, `failed to process ${quote(word)}`) };
     }
   }
 

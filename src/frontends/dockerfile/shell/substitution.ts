@@ -109,8 +109,7 @@ function matchEnd(runs: Runs, chars: readonly string[], start: number, greedy: b
   let at = start + runs[0]!.length;
   for (let run = 1; run < runs.length; run++) {
     const isLast = run === runs.length - 1;
-    const found =
-      greedy && isLast ? findLast(runs[run]!, chars, at) : findFirst(runs[run]!, chars, at);
+    const found = greedy && isLast ? findLast(runs[run]!, chars, at) : findFirst(runs[run]!, chars, at);
     if (found === undefined) return undefined;
     at = found + runs[run]!.length;
   }

@@ -36,7 +36,13 @@ export async function lintSubrequest(
   });
   return new Map([
     ["result.json", json],
-    ["result.txt", warnings.toSorted(byFirstLine).map((warning) => printWarning(warning, entrypoint)).join("")],
+    [
+      "result.txt",
+      warnings
+        .toSorted(byFirstLine)
+        .map((warning) => printWarning(warning, entrypoint))
+        .join(""),
+    ],
     ["result.statuscode", warnings.length > 0 || problem !== undefined ? "1" : "0"],
     ["version", "1.0.0"],
   ]);
