@@ -139,8 +139,10 @@ export class RuntimeExecutor implements Executor {
         await sleep(50);
       }
     };
-    const onAbort = () => (killing ??= kill());
-    if (signal.aborted) void onAbort();
+    const onAbort = (): void => {
+      killing ??= kill();
+    };
+    if (signal.aborted) onAbort();
     signal.addEventListener("abort", onAbort, { once: true });
     return async () => {
       ended = true;
@@ -168,7 +170,7 @@ export class RuntimeExecutor implements Executor {
 }
 
 /** Ends what a dead process left running; `runDir` is that process's folder. */
-export async function killLeftovers(runDir: string): Promise<void> {
+export function killLeftovers(runDir: string): void {
   const bundles = join(runDir, "bundles");
   if (!existsSync(bundles)) return;
   for (const { name, parentPath } of listDirs(bundles)) {

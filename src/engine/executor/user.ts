@@ -18,7 +18,7 @@ const MAX_FILE_BYTES = 8 * 1024 * 1024;
 export function resolveUser(rootPath: string, user: string): ProcessUser {
   if (user === "" || user === "root" || user === "0" || user === "0:0")
     return { uid: 0, gid: 0, additionalGids: rootGroups(rootPath, user) };
-  const [name = "", group] = splitOnce(user);
+  const [name, group] = splitOnce(user);
   const passwd = entriesOf(readInside(rootPath, "etc/passwd"));
   const groups = entriesOf(readInside(rootPath, "etc/group"));
 

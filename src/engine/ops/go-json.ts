@@ -87,17 +87,10 @@ function isZero(value: unknown): boolean {
 }
 
 function encodeScalar(value: unknown): string {
-  switch (typeof value) {
-    case "string":
-      return goString(value);
-    case "number":
-    case "bigint":
-    case "boolean":
-      return String(value);
-    default:
-      if (value instanceof Uint8Array) return `"${Buffer.from(value).toString("base64")}"`;
-      throw new Error(`no JSON for a protobuf value of type ${typeof value}`);
-  }
+  if (typeof value === "string") return goString(value);
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return String(value);
+  if (value instanceof Uint8Array) return `"${Buffer.from(value).toString("base64")}"`;
+  throw new Error(`no JSON for a protobuf value of type ${typeof value}`);
 }
 
 function goName(name: string): string {

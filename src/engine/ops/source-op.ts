@@ -1,0 +1,171 @@
+// FROM and contexts: where files come from. Nothing is fetched before something needs it.
+// Counterpart: moby/buildkit solver/llbsolver/ops/source.go, source/{containerimage,local}.
+
+import { BuildError, digestOf } from "../../base/index.ts";
+import type { Digest } from "../../base/index.ts";
+import type { pb } from "../../formats/proto/index.ts";
+import type { CacheMap, Op, OpContext, Vertex } from "../../graph/solver/index.ts";
+import type { Ref, RefStore } from "../../storage/refs/index.ts";
+import type { ImageSource, LocalFilter, OciLayoutSource, ResolvedImage } from "../sources/index.ts";
+import { imageCacheKeys } from "../sources/index.ts";
+import type { SessionPort } from "../session-port.ts";
+import { goString } from "./go-json.ts";
+import { sourceDigest } from "./cache-digest.ts";
+import type { VertexSys } from "./load.ts";
+import type { EngineResult } from "./results.ts";
+
+export interface SourceHost {
+  readonly refs: RefStore;
+  readonly images: ImageSource;
+  readonly layouts: OciLayoutSource;
+  /** The layers of an image that was built here. */
+  readonly keptRef: (manifest: Digest) => Ref | undefined;
+}
+
+/** The folder of a layout that the session offers. @throws LOCAL_SOURCE_MISSING. */
+export function layoutDirectory(session: SessionPort, storeId: string): string {
+  const directory = session.localDir(storeId);
+  if (directory !== undefined) return directory;
+  throw new BuildError(`the build has no OCI layout named ${JSON.stringify(storeId)}`, {
+    code: "LOCAL_SOURCE_MISSING",
+    status: "NotFound",
+    hint: "give it with --build-context NAME=oci-layout://DIR",
+  });
+}
+
+/** The op of a source; @throws UNSUPPORTED for kinds that this builder does not have. */
+export function sourceOp(vertex: Vertex, op: pb.SourceOp, host: SourceHost): Op<EngineResult> {
+  const sys = vertex.sys as VertexSys;
+  const scheme = op.identifier.slice(0, op.identifier.indexOf("://"));
+  switch (scheme) {
+    case "docker-image":
+    case "oci-layout":
+      return new ImageOp(op, sys, host);
+    case "local":
+      return new LocalOp(op, sys);
+    default:
+      throw new BuildError(`sources of kind ${JSON.stringify(scheme)} are not supported by this builder yet: ${op.identifier}`, {
+        code: "UNSUPPORTED",
+        status: "Unimplemented",
+      });
+  }
+}
+
+class ImageOp implements Op<EngineResult> {
+  readonly heavy = false;
+  readonly #op: pb.SourceOp;
+  readonly #sys: VertexSys;
+  readonly #host: SourceHost;
+  #resolved: Promise<ResolvedImage> | undefined;
+
+  constructor(op: pb.SourceOp, sys: VertexSys, host: SourceHost) {
+    this.#op = op;
+    this.#sys = sys;
+    this.#host = host;
+  }
+
+  async cacheMap(context: OpContext): Promise<CacheMap<EngineResult>> {
+    const resolved = await this.#resolve(context);
+    const { manifestKey, configKey } = imageCacheKeys(resolved, this.#sys.platform);
+    return { digest: sourceDigest(manifestKey), alternates: [sourceDigest(configKey)], deps: [] };
+  }
+
+  async exec(_inputs: readonly EngineResult[], context: OpContext): Promise<EngineResult[]> {
+    const resolved = await this.#resolve(context);
+    const kept = this.#host.keptRef(resolved.manifestDigest);
+    if (kept !== undefined) return [{ kind: "ref", ref: kept }];
+    const ref = this.#host.refs.fromImage(resolved.layers, resolved.remote, { description: `pulled from ${this.#reference()}` });
+    return [{ kind: "ref", ref }];
+  }
+
+  #resolve(context: OpContext): Promise<ResolvedImage> {
+    this.#resolved ??= this.#lookUp(context);
+    return this.#resolved;
+  }
+
+  async #lookUp(context: OpContext): Promise<ResolvedImage> {
+    const reference = this.#reference();
+    const { platform } = this.#sys;
+    const status = `resolve ${reference}`;
+    context.progress.status(status, {});
+    const resolved = this.#op.identifier.startsWith("oci-layout://")
+      ? await this.#layout(reference, context)
+      : await this.#host.images.resolve(reference, { platform, mode: modeOf(this.#op.attrs["image.resolvemode"]) }, context.signal);
+    context.progress.status(status, { completed: true });
+    return resolved;
+  }
+
+  #layout(reference: string, context: OpContext): Promise<ResolvedImage> {
+    const directory = layoutDirectory(this.#sys.context.session, this.#op.attrs["oci.store"] ?? "");
+    return this.#host.layouts.resolve(reference, { directory, platform: this.#sys.platform }, context.signal);
+  }
+
+  #reference(): string {
+    return this.#op.identifier.slice(this.#op.identifier.indexOf("://") + 3);
+  }
+}
+
+class LocalOp implements Op<EngineResult> {
+  readonly heavy = false;
+  readonly #op: pb.SourceOp;
+  readonly #sys: VertexSys;
+
+  constructor(op: pb.SourceOp, sys: VertexSys) {
+    this.#op = op;
+    this.#sys = sys;
+  }
+
+  cacheMap(): Promise<CacheMap<EngineResult>> {
+    const { attrs } = this.#op;
+    const patterns = filterOf(attrs);
+    const parts = [
+      `"SessionID":${goString(attrs["local.session"] ?? this.#sys.context.session.id)}`,
+      `"IncludePatterns":${listJson(patterns.includePatterns)}`,
+      `"ExcludePatterns":${listJson(patterns.excludePatterns)}`,
+      `"FollowPaths":${listJson(patterns.followPaths)}`,
+    ];
+    const key = `session:${this.#name()}:${digestOf(`{${parts.join(",")}}`)}`;
+    return Promise.resolve({ digest: sourceDigest(key), persistent: false, deps: [] });
+  }
+
+  exec(): Promise<EngineResult[]> {
+    const name = this.#name();
+    const root = this.#sys.context.session.localDir(name);
+    if (root === undefined) {
+      throw new BuildError(`the build has no local source named ${JSON.stringify(name)}`, {
+        code: "LOCAL_SOURCE_MISSING",
+        status: "NotFound",
+        hint: `give it a folder with --build-context ${name}=DIR`,
+      });
+    }
+    return Promise.resolve([{ kind: "local", folder: { name, source: { root, local: filterOf(this.#op.attrs) } } }]);
+  }
+
+  #name(): string {
+    return this.#op.identifier.slice("local://".length);
+  }
+}
+
+function modeOf(attribute: string | undefined): "default" | "pull" | "local" {
+  if (attribute === "pull") return "pull";
+  return attribute === "local" ? "local" : "default";
+}
+
+function filterOf(attrs: Readonly<Record<string, string>>): LocalFilter {
+  return {
+    includePatterns: listOf(attrs["local.includepattern"]),
+    excludePatterns: listOf(attrs["local.excludepatterns"]),
+    followPaths: listOf(attrs["local.followpaths"]),
+  };
+}
+
+function listOf(text: string | undefined): string[] | undefined {
+  if (text === undefined) return undefined;
+  const list = JSON.parse(text) as unknown;
+  if (Array.isArray(list) && list.every((each) => typeof each === "string")) return list;
+  throw new BuildError(`a list of paths was expected: ${text}`, { code: "INVALID_LLB", status: "InvalidArgument" });
+}
+
+function listJson(list: readonly string[] | undefined): string {
+  return list === undefined ? "null" : `[${list.map(goString).join(",")}]`;
+}

@@ -1,0 +1,100 @@
+// From built results to outputs: each requested exporter gets the same source, all run side by side, and what layers have to become
+// is worked out once however many ask. Counterpart: moby/buildkit solver/llbsolver/solver.go runExporters.
+
+import { BuildError, TaskScope, digestOf } from "../../base/index.ts";
+import type { control } from "../../formats/proto/index.ts";
+import type { FrontendResult, PlatformResult } from "../../frontends/gateway/index.ts";
+import type { Ref } from "../../storage/refs/index.ts";
+import { createExporter } from "../exporters/index.ts";
+import type { ExportContext, ExportPlatform, ExportSource } from "../exporters/index.ts";
+import type { EngineResult } from "../ops/results.ts";
+import type { SessionPort } from "../session-port.ts";
+import type { Engine } from "./engine.ts";
+import type { ProgressStream } from "./progress-stream.ts";
+
+/** A platform's build and what came of it; undefined for scratch. */
+export interface BuiltPlatform {
+  readonly build: PlatformResult;
+  readonly result: EngineResult | undefined;
+}
+
+export interface ExportRun {
+  readonly request: control.SolveRequest;
+  readonly session: SessionPort;
+  readonly result: FrontendResult;
+  readonly built: readonly BuiltPlatform[];
+  readonly engine: Engine;
+  readonly progress: ProgressStream;
+  readonly signal: AbortSignal;
+}
+
+/** Runs every exporter of the request; resolves with all that they report. The first failure stops the others. */
+export async function runExporters(run: ExportRun): Promise<Record<string, string>> {
+  const { request, session, engine, progress, signal } = run;
+  const exporters = request.Exporters.map(({ Type, Attrs }) => createExporter(Type, Attrs));
+  if (exporters.length === 0) return {};
+  const { content, images } = engine.store;
+  await using stack = new AsyncDisposableStack();
+  const source = await exportSource(run, stack);
+  const response: Record<string, string> = {};
+  await using scope = new TaskScope(signal);
+  for (const [index, exporter] of exporters.entries()) {
+    scope.run(async (inner) => {
+      const step = progress.internal(digestOf(`export ${request.Ref} ${session.id} ${index}`), exporter.name);
+      const context: ExportContext = {
+        content,
+        images,
+        jobs: engine.workers,
+        progress: (id, update) => step.status(id, update),
+        signal: inner,
+      };
+      try {
+        Object.assign(response, await exporter.export(source, session.output(index), context));
+        step.completed();
+      } catch (error) {
+        step.completed(error);
+        throw error;
+      }
+    });
+  }
+  await scope.join();
+  return response;
+}
+
+async function exportSource(run: ExportRun, stack: AsyncDisposableStack): Promise<ExportSource> {
+  const platforms: ExportPlatform[] = [];
+  for (const { build, result } of run.built) {
+    const ref = await layersOf(result, run, stack);
+    platforms.push(exportPlatform(build, ref, run));
+  }
+  const epoch = run.result.builds.find((build) => build.epoch !== undefined)?.epoch;
+  return {
+    platforms,
+    multiPlatform: run.result.multiPlatform,
+    metadata: Object.fromEntries(run.result.metadata),
+    ...(epoch === undefined ? {} : { sourceDateEpoch: epoch }),
+  };
+}
+
+async function layersOf(result: EngineResult | undefined, run: ExportRun, stack: AsyncDisposableStack): Promise<Ref> {
+  const { refs } = run.engine.store;
+  if (result?.kind === "ref") return result.ref;
+  if (result === undefined) {
+    const scratch = refs.scratch();
+    stack.defer(() => refs.release(scratch));
+    return scratch;
+  }
+  throw new BuildError("the result of a build can't be a local folder itself", { code: "INVALID_LLB", status: "InvalidArgument" });
+}
+
+function exportPlatform(build: PlatformResult, ref: Ref, run: ExportRun): ExportPlatform {
+  const { refs } = run.engine.store;
+  return {
+    key: build.key,
+    platform: build.platform,
+    config: build.config,
+    refId: ref.id,
+    layers: { blobs: (options, signal) => refs.blobs(ref, options, signal) },
+    openTree: () => refs.view(ref, run.signal),
+  };
+}

@@ -1,0 +1,151 @@
+// The engine as a frontend sees it, in this process. Counterpart: moby/buildkit solver/llbsolver/bridge.go.
+
+import { closeSync, constants, openSync, readFileSync, readSync } from "node:fs";
+import { create } from "@bufbuild/protobuf";
+import { BuildError, FlightControl, digestOf, errnoOf } from "../../base/index.ts";
+import type { Digest } from "../../base/index.ts";
+import { formatPlatform } from "../../formats/oci/index.ts";
+import type { Platform } from "../../formats/oci/index.ts";
+import { pb } from "../../formats/proto/index.ts";
+import type {
+  GatewayClient,
+  GatewayRef,
+  GatewayWarning,
+  ResolvedImage,
+  ResolveImageOptions,
+  SourceMetadata,
+} from "../../frontends/gateway/index.ts";
+import type { Job } from "../../graph/solver/index.ts";
+import { openIn } from "../../system/linux/index.ts";
+import type { SolveContext } from "../ops/context.ts";
+import { loadDefinition } from "../ops/load.ts";
+import type { EngineResult } from "../ops/results.ts";
+import type { RefStore } from "../../storage/refs/index.ts";
+import { layoutDirectory } from "../ops/source-op.ts";
+import type { OciLayoutSource } from "../sources/index.ts";
+import type { ProgressStream } from "./progress-stream.ts";
+import type { ImageResolver } from "./stand-in.ts";
+
+export interface GatewayOptions {
+  readonly options: Readonly<Record<string, string>>;
+  readonly inputs: Readonly<Record<string, pb.Definition>>;
+  readonly platforms: readonly Platform[];
+  readonly job: Job<EngineResult>;
+  readonly context: SolveContext;
+  readonly progress: ProgressStream;
+  readonly images: ImageResolver;
+  readonly layouts: OciLayoutSource;
+  readonly refs: RefStore;
+}
+
+/** LLB features that this engine lacks; everything else that frontends know is there. */
+const missingCaps: ReadonlySet<string> = new Set(["exec.mount.sshrelay", "exec.cdidevice", "source.git", "source.http"]);
+
+export class EngineGateway implements GatewayClient {
+  readonly options: Readonly<Record<string, string>>;
+  readonly sessionId: string;
+  readonly workerPlatforms: readonly Platform[];
+  readonly inputs: Readonly<Record<string, pb.Definition>>;
+  readonly #o: GatewayOptions;
+  readonly #resolving = new FlightControl<ResolvedImage>();
+
+  constructor(options: GatewayOptions) {
+    this.#o = options;
+    this.options = options.options;
+    this.inputs = options.inputs;
+    this.workerPlatforms = options.platforms;
+    this.sessionId = options.context.session.id;
+  }
+
+  supports(cap: string): boolean {
+    return !missingCaps.has(cap);
+  }
+
+  resolveImageConfig(ref: string, options: ResolveImageOptions, signal: AbortSignal): Promise<ResolvedImage> {
+    const platform = options.platform ?? this.workerPlatforms[0]!;
+    const key = JSON.stringify([ref, formatPlatform(platform), options.resolveMode]);
+    return this.#resolving.do(key, (shared) => this.#resolve(ref, platform, options, shared), signal);
+  }
+
+  resolveSourceMetadata(op: pb.SourceOp): Promise<SourceMetadata> {
+    throw new BuildError(`metadata of ${op.identifier} can't be resolved by this builder yet`, {
+      code: "UNSUPPORTED",
+      status: "Unimplemented",
+    });
+  }
+
+  async solve(definition: pb.Definition, options: { readonly evaluate?: boolean; readonly signal: AbortSignal }): Promise<GatewayRef> {
+    const edge = loadDefinition(definition, this.#o.context);
+    const build = async () => (edge === undefined ? undefined : (await this.#o.job.build(edge, options.signal)).result);
+    if (options.evaluate === true) await build();
+    return {
+      readFile: async (path, { range, signal }) => {
+        const result = await build();
+        if (result === undefined) throw openFailed(path, "no such file or directory");
+        if (result.kind === "local") return readInside(result.folder.source.root, path, range);
+        await using view = await this.#o.refs.view(result.ref, signal);
+        return readInside(view.path, path, range);
+      },
+    };
+  }
+
+  warn(digest: Digest, warning: GatewayWarning): void {
+    const { source } = warning;
+    const located =
+      source === undefined
+        ? undefined
+        : {
+            info: create(pb.SourceInfoSchema, { filename: source.filename, language: source.language, data: source.text }),
+            ranges: source.ranges.map(({ start, end }) =>
+              create(pb.RangeSchema, { start: { line: start, character: 0 }, end: { line: end, character: 0 } }),
+            ),
+          };
+    this.#o.progress.warn(digest, { level: warning.level, short: warning.short, detail: warning.detail, url: warning.url }, located);
+  }
+
+  async #resolve(ref: string, platform: Platform, options: ResolveImageOptions, signal: AbortSignal): Promise<ResolvedImage> {
+    const name = options.logName ?? `resolve image config for ${ref}`;
+    const step = this.#o.progress.internal(digestOf(`${name} ${formatPlatform(platform)} ${this.sessionId}`), name);
+    try {
+      if (options.ociStore !== undefined) {
+        const directory = layoutDirectory(this.#o.context.session, options.ociStore.storeId);
+        const resolved = await this.#o.layouts.resolve(ref, { directory, platform }, signal);
+        step.completed();
+        return { ref: resolved.ref, digest: resolved.digest, config: resolved.configBytes };
+      }
+      const mode = options.resolveMode ?? "default";
+      const resolved = await this.#o.images.resolve(ref, { platform, mode }, signal);
+      step.completed();
+      return { ref: resolved.ref, digest: resolved.digest, config: resolved.configBytes };
+    } catch (error) {
+      step.completed(error);
+      throw error;
+    }
+  }
+}
+
+/** A file below `root`; links are resolved inside it. */
+function readInside(root: string, path: string, range: { readonly offset: number; readonly length: number } | undefined): Uint8Array {
+  const rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  let fd: number | undefined;
+  try {
+    fd = openIn(rootFd, path.replace(/^\/+/, ""), { flags: constants.O_RDONLY | constants.O_NONBLOCK });
+    if (range === undefined) return readFileSync(fd);
+    const bytes = Buffer.alloc(range.length);
+    return bytes.subarray(0, readSync(fd, bytes, 0, range.length, range.offset));
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ENOENT" || errno === "ENOTDIR") throw openFailed(path, "no such file or directory");
+    if (errno === "EACCES") throw openFailed(path, "permission denied");
+    if (errno === "EISDIR") throw openFailed(path, "is a directory");
+    throw error;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+    closeSync(rootFd);
+  }
+}
+
+/** In the words of Go's os package, which users of BuildKit know. */
+function openFailed(path: string, reason: string): BuildError {
+  return new BuildError(`open ${path.replace(/^\/+/, "")}: ${reason}`, { code: "FILE_UNREADABLE", status: "NotFound" });
+}

@@ -1,0 +1,138 @@
+// Everything that outlives a build, opened together: database, blobs, layers, refs, cache keys, images. Crash-only: opening is also
+// repairing. What dead processes left (temporary files, mounts, leases, running steps) goes at the next start of anybody.
+
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { BuildError, errnoOf } from "../../base/index.ts";
+import { ContentStore } from "../../storage/content/index.ts";
+import { recordsSchema, SqliteKeyStorage } from "../../storage/records/index.ts";
+import { RefStore, refsSchema } from "../../storage/refs/index.ts";
+import type { RemoteOpener } from "../../storage/refs/index.ts";
+import { openSnapshotter, removeTree } from "../../storage/snapshots/index.ts";
+import type { Snapshotter } from "../../storage/snapshots/index.ts";
+import { openDatabase } from "../../system/database/index.ts";
+import type { Database } from "../../system/database/index.ts";
+import { readMounts, unmount } from "../../system/linux/index.ts";
+import type { WorkerPool } from "../../system/workers/index.ts";
+import { killLeftovers } from "../executor/index.ts";
+import { ImageStore, imagesSchema } from "../exporters/index.ts";
+import { lockProcess } from "./process-lock.ts";
+import type { ProcessLock } from "./process-lock.ts";
+
+export interface StoreOptions {
+  readonly root: string;
+  readonly workers: WorkerPool;
+  /** How blobs that are elsewhere are fetched. */
+  readonly openRemote: (content: ContentStore) => RemoteOpener;
+  /** Forces plain copies or overlay; found out when absent. */
+  readonly snapshotter?: "overlay" | "copy";
+}
+
+export class Store implements AsyncDisposable {
+  readonly root: string;
+  readonly lock: ProcessLock;
+  readonly db: Database;
+  readonly content: ContentStore;
+  readonly snapshotter: Snapshotter;
+  readonly refs: RefStore;
+  readonly keys: SqliteKeyStorage;
+  readonly images: ImageStore;
+
+  private constructor(parts: Omit<Store, "close" | typeof Symbol.asyncDispose>) {
+    this.root = parts.root;
+    this.lock = parts.lock;
+    this.db = parts.db;
+    this.content = parts.content;
+    this.snapshotter = parts.snapshotter;
+    this.refs = parts.refs;
+    this.keys = parts.keys;
+    this.images = parts.images;
+  }
+
+  /** @throws STATE_UNWRITABLE, DATABASE_NEWER, DISK_FULL. A damaged database is moved aside: what it knew is built again. */
+  static async open(options: StoreOptions): Promise<Store> {
+    const { root, workers } = options;
+    makeRoot(root);
+    const lock = lockProcess(root);
+    try {
+      const db = openDatabase(join(root, "store.db"), {
+        migrations: [recordsSchema + refsSchema + imagesSchema],
+        replaceDamaged: lock.alone,
+      });
+      const content = new ContentStore(join(root, "content"), lock.id);
+      const runDir = join(lock.runDir, "mounts");
+      mkdirSync(runDir, { mode: 0o711 });
+      const snapshots = join(root, "snapshots");
+      const snapshotter = await openSnapshotter({
+        root: snapshots,
+        runDir,
+        processId: lock.id,
+        jobs: workers,
+        kind: options.snapshotter,
+      });
+      const refs = new RefStore({
+        db,
+        content,
+        snapshotter,
+        jobs: workers,
+        openRemote: options.openRemote(content),
+        holder: lock.id,
+      });
+      const keys = new SqliteKeyStorage(db);
+      const images = new ImageStore(db, content);
+      const store = new Store({ root, lock, db, content, snapshotter, refs, keys, images });
+      await store.#repair();
+      lock.ready();
+      return store;
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Waits for nothing: callers have ended their work. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.snapshotter[Symbol.asyncDispose]();
+    this.refs.rows.unleaseAll(this.lock.id);
+    this.db.close();
+    this.lock[Symbol.dispose]();
+    removeTree({ path: this.lock.runDir });
+  }
+
+  async #repair(): Promise<void> {
+    const dead = this.lock.dead();
+    for (const id of dead) {
+      const runDir = join(this.root, "run", id);
+      killLeftovers(runDir);
+      for (const { mountPoint } of readMounts().toReversed()) if (mountPoint.startsWith(`${runDir}/`)) unmount(mountPoint);
+      removeTree({ path: runDir });
+    }
+    for (const holder of this.refs.rows.holders()) if (!this.lock.isAlive(holder)) this.refs.rows.unleaseAll(holder);
+    if (dead.length > 0 || this.lock.alone) {
+      this.content.removeLeftovers((owner) => this.lock.isAlive(owner));
+      await this.snapshotter.repair(this.lock.living());
+    }
+    // Only a process that is alone may judge layers without rows: others may be between renaming a layer and recording it.
+    if (this.lock.alone && dead.length > 0) await this.#removeOrphans();
+  }
+
+  async #removeOrphans(): Promise<void> {
+    const known = this.refs.rows.layerIds();
+    for (const layer of await this.snapshotter.list()) if (!known.has(layer)) await this.snapshotter.remove(layer);
+  }
+}
+
+function makeRoot(root: string): void {
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o711 });
+    if (!existsSync(join(root, "tmp"))) mkdirSync(join(root, "tmp"), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new BuildError(`cannot make the state directory ${root}: ${errnoOf(error) ?? String(error)}`, {
+      code: "STATE_UNWRITABLE",
+      status: "PermissionDenied",
+      hint: "choose a writable one with --root or SLIPWAY_ROOT",
+      cause: error,
+    });
+  }
+}
+

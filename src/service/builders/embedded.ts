@@ -1,0 +1,65 @@
+// The builder in this very process: no daemon, no socket, the same engine that a daemon would serve.
+
+import { BuildError } from "../../base/index.ts";
+import { Engine } from "../../engine/index.ts";
+import type { EngineOptions, SessionPort } from "../../engine/index.ts";
+import type { control } from "../../formats/proto/index.ts";
+import type { Builder, ExporterResponse, ImageDetails, ImageRecord, PruneOptions, SolveOptions, UsageRecord } from "./builder.ts";
+import { diskUsage, prune } from "./usage.ts";
+import { describeImage, findImage, listImages, removeImage } from "./images.ts";
+
+export type EmbeddedBuilderOptions = EngineOptions;
+
+/** Opens the store below `options.root`; dispose to let go of it. @throws STATE_UNWRITABLE, DATABASE_NEWER, DISK_FULL. */
+export async function openEmbeddedBuilder(options: EmbeddedBuilderOptions): Promise<Builder> {
+  return new EmbeddedBuilder(options.root, await Engine.open(options));
+}
+
+class EmbeddedBuilder implements Builder {
+  readonly name = "default";
+  readonly driver = "embedded";
+  readonly location: string;
+  readonly #engine: Engine;
+
+  constructor(location: string, engine: Engine) {
+    this.location = location;
+    this.#engine = engine;
+  }
+
+  async solve(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<ExporterResponse> {
+    const exports = request.Cache?.Exports ?? [];
+    const imports = request.Cache?.Imports ?? [];
+    if (exports.length + imports.length > 0) {
+      throw new BuildError("cache import and export are not part of this version", {
+        code: "UNSUPPORTED",
+        status: "Unimplemented",
+        hint: "every intermediate result is kept in the store already; leave out --cache-to and --cache-from",
+      });
+    }
+    return this.#engine.solve(request, session, options);
+  }
+
+  diskUsage(options: { readonly filters: readonly string[] }): Promise<UsageRecord[]> {
+    return diskUsage(this.#engine, options.filters);
+  }
+
+  prune(options: PruneOptions, onRecord: (record: UsageRecord) => void, signal: AbortSignal): Promise<void> {
+    return prune(this.#engine, options, onRecord, signal);
+  }
+
+  images(): Promise<ImageRecord[]> {
+    return Promise.resolve(listImages(this.#engine));
+  }
+
+  inspectImage(name: string): Promise<ImageDetails> {
+    return Promise.resolve(describeImage(this.#engine, findImage(this.#engine, name)));
+  }
+
+  removeImage(name: string): Promise<{ readonly untagged: string; readonly deleted: string | undefined }> {
+    return Promise.resolve(removeImage(this.#engine, findImage(this.#engine, name)));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#engine[Symbol.asyncDispose]();
+  }
+}
