@@ -169,8 +169,8 @@ test("an index gives the best manifest for the platform, the index's digest, and
   }
   await assert.rejects(w.source().resolve(ref, { platform: parsePlatform("linux/s390x"), mode: "pull" }), {
     code: "NO_MATCHING_PLATFORM",
-    message: `${ref}: no match for platform in manifest ${index.digest}: not found`,
-    hint: "wanted linux/s390x; the image has linux/amd64, linux/arm/v6, linux/arm, linux/386",
+    message: `no match for platform in manifest ${index.digest}: not found`,
+    hint: "wanted linux/s390x; the image has linux/amd64, linux/arm/v6, linux/arm/v7, linux/386",
   });
 });
 
@@ -192,7 +192,8 @@ test("modes: local first, registry first with the local image behind it, registr
   const kept = makeImage("linux/amd64", ["kept"]);
   for (const each of [kept.bytes, kept.config]) w.content.add(each);
   push(w.registry, "team/app", remote, "v1");
-  const ref = (tag: string) => `${w.registry.host}/team/app:${tag}`;
+  const { host } = w.registry;
+  const ref = (tag: string) => `${host}/team/app:${tag}`;
   const asked: string[] = [];
   const local: LocalImages = {
     lookup: (name) => {
@@ -220,9 +221,9 @@ test("modes: local first, registry first with the local image behind it, registr
   w.content.add(kept.layers[0]!);
   await opened.fetch(image.layers[0]!.descriptor);
 
-  await w.registry[Symbol.asyncDispose]();
+  w.registry.fault = () => ({ kind: "drop" });
   assert.equal((await resolve("v1", "default")).digest, kept.manifest.digest);
-  assert.match(w.notes[0]!, /can't be reached: connection refused$/);
+  assert.match(w.notes[0]!, /can't be reached: /);
   await assert.rejects(resolve("v1", "pull"), { code: "REGISTRY_UNREACHABLE" });
 });
 

@@ -200,9 +200,9 @@ function invalid(ref: string, message: string): BuildError {
   return new BuildError(`${ref}: ${message}`, { code: "INVALID_IMAGE", status: "InvalidArgument" });
 }
 
-function noMatch(digest: Digest, { ref, platform }: FindOptions, available: readonly string[]): BuildError {
+function noMatch(digest: Digest, { platform }: FindOptions, available: readonly string[]): BuildError {
   const list = [...new Set(available)].slice(0, 30).join(", ");
-  return new BuildError(`${ref}: no match for platform in manifest ${digest}: not found`, {
+  return new BuildError(`no match for platform in manifest ${digest}: not found`, {
     code: "NO_MATCHING_PLATFORM",
     status: "NotFound",
     hint: `wanted ${formatAllPlatform(platform)}; the image has ${list === "" ? "none" : list}`,
