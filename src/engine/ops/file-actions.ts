@@ -105,6 +105,16 @@ export async function runFileActions(input: FileActionsInput, context: JobContex
   }
 }
 
+/** Copies a whole source into the destination's root: what makes a local folder a layer when a step must mount it. */
+export const COPY_EVERYTHING: CopyAction = {
+  kind: "copy",
+  source: 0,
+  src: "/",
+  dest: "/",
+  dirCopyContents: true,
+  createDestPath: true,
+};
+
 export const fileJobs: Readonly<Record<string, Job>> = { runFileActions };
 
 function metadataOf(action: Common): NewMetadata {

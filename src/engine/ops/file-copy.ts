@@ -4,7 +4,7 @@
 
 import * as fs from "node:fs";
 import { type ByteString, errnoOf, fsPath, textOf } from "../../base/index.ts";
-import { type MatchInfo, PatternMatcher } from "../../formats/patterns/index.ts";
+import type { MatchInfo, PatternMatcher } from "../../formats/patterns/index.ts";
 import { removeTree } from "../../storage/snapshots/index.ts";
 import {
   copyFileRange,
