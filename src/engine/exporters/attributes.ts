@@ -1,0 +1,158 @@
+// What exporters of images understand of their attributes, each value checked, in BuildKit's words. Attributes that nobody knows
+// are refused, for a typing error must not pass in silence.
+// Differs: BuildKit hands unknown attributes on to nobody.
+// Counterpart: moby/buildkit exporter/containerimage/opts.go, util/compression/attrs.go, exporter/util/epoch.
+
+import { BuildError } from "../../base/index.ts";
+import type { PackOptions } from "../../storage/refs/index.ts";
+import { readAnnotation } from "./annotations.ts";
+import type { Annotation } from "./annotations.ts";
+
+export type Attributes = Readonly<Record<string, string>>;
+
+/** SOURCE_DATE_EPOCH as an attribute sets it: a value, or none whatever the source says. */
+export interface EpochChoice {
+  readonly seconds: bigint | undefined;
+}
+
+export interface ImageOptions {
+  /** As given: a list with commas, `*` for the frontend's name, or empty. */
+  readonly name: string;
+  readonly pack: PackOptions;
+  /** Somebody asked for a compression by name. */
+  readonly compressionChosen: boolean;
+  /** Undefined: the exporter's default. */
+  readonly ociTypes: boolean | undefined;
+  readonly preferNondistributable: boolean;
+  readonly annotations: readonly Annotation[];
+  readonly epoch: EpochChoice | undefined;
+}
+
+/** Attributes of attestations and old versions; without attestations they change nothing. */
+const inert = new Set([
+  "oci-artifact",
+  "attestation-inline",
+  "buildinfo",
+  "buildinfo-attrs",
+  "unsafe-internal-store-allow-incomplete",
+]);
+
+/** Reads what all image exporters share; `rest` are the attributes it leaves. @throws EXPORT_ATTRIBUTE_INVALID. */
+export function readImageOptions(attributes: Attributes): { options: ImageOptions; rest: Map<string, string> } {
+  const rest = new Map<string, string>();
+  const annotations: Annotation[] = [];
+  let name = "";
+  let ociTypes: boolean | undefined;
+  let preferNondistributable = false;
+  for (const [key, value] of Object.entries(attributes)) {
+    const annotation = readAnnotation(key, value);
+    if (annotation !== undefined) annotations.push(annotation);
+    else if (key === "name") name = value;
+    else if (key === "oci-mediatypes") ociTypes = readBool(key, value);
+    else if (key === "prefer-nondist-layers") preferNondistributable = readBool(key, value);
+    else if (key === "rewrite-timestamp") {
+      if (readBool(key, value)) throw unsupported("rewrite-timestamp", "leave it out: times in configs and archives follow SOURCE_DATE_EPOCH already");
+    } else if (inert.has(key)) continue;
+    else if (!sharedKeys.has(key)) rest.set(key, value);
+  }
+  const pack = readCompression(attributes);
+  return {
+    options: {
+      name,
+      pack,
+      compressionChosen: attributes["compression"] !== undefined || pack.force === true,
+      ociTypes,
+      preferNondistributable,
+      annotations,
+      epoch: readEpoch(attributes),
+    },
+    rest,
+  };
+}
+
+const sharedKeys = new Set(["compression", "compression-level", "force-compression", "source-date-epoch"]);
+const levels = { none: [0, 0], gzip: [0, 9], zstd: [0, 22] } as const;
+
+function readCompression(attributes: Attributes): PackOptions {
+  const named = attributes["compression"] ?? "gzip";
+  if (named === "estargz") throw unsupported("compression=estargz", "use compression=zstd or gzip");
+  const compression = ({ uncompressed: "none", gzip: "gzip", zstd: "zstd" } as const)[named];
+  if (compression === undefined) {
+    throw invalidAttribute(`unsupported compression type ${named}`, "known types are uncompressed, gzip and zstd");
+  }
+  const { ["force-compression"]: force, ["compression-level"]: level } = attributes;
+  return {
+    compression,
+    ...(level === undefined ? {} : { level: readLevel(level, compression) }),
+    ...(force === undefined ? {} : { force: force === "" || readBool("force-compression", force) }),
+  };
+}
+
+function readLevel(text: string, compression: keyof typeof levels): number {
+  if (!/^[+-]?\d{1,15}$/.test(text)) {
+    throw invalidAttribute(`non-integer value ${text} specified for compression-level`, "give a number");
+  }
+  const level = Number(text);
+  const [least, most] = levels[compression];
+  if (compression !== "none" && (level < least || level > most)) {
+    throw invalidAttribute(`compression-level ${text} is out of range`, `${compression} has levels ${least} to ${most}`);
+  }
+  return level;
+}
+
+/** @throws EXPORT_ATTRIBUTE_INVALID. */
+export function readEpoch(attributes: Attributes): EpochChoice | undefined {
+  const text = attributes["source-date-epoch"];
+  if (text === undefined) return undefined;
+  if (text === "") return { seconds: undefined };
+  // Later than year 9999, which RFC 3339 can't write.
+  const seconds = /^[+-]?\d{1,12}$/.test(text) ? BigInt(text.replace(/^\+/, "")) : undefined;
+  if (seconds === undefined || seconds > 253_402_300_799n || seconds < -62_135_596_800n) {
+    throw invalidAttribute(`invalid source-date-epoch: ${text}`, "give seconds since 1970");
+  }
+  return { seconds };
+}
+
+/** A boolean as Go's strconv.ParseBool reads it. @throws EXPORT_ATTRIBUTE_INVALID. */
+export function readBool(key: string, value: string): boolean {
+  if (/^(?:1|t|T|TRUE|true|True)$/.test(value)) return true;
+  if (/^(?:0|f|F|FALSE|false|False)$/.test(value)) return false;
+  throw invalidAttribute(`non-bool value specified for ${key}: ${JSON.stringify(value)}`, "give true or false");
+}
+
+/** As {@link readBool}; the key alone means yes. */
+export function readFlag(key: string, value: string): boolean {
+  return value === "" || readBool(key, value);
+}
+
+/** @throws EXPORT_ATTRIBUTE_INVALID for what is left over; `containerimage.*` and `image.name` override the frontend's metadata. */
+export function refuseUnknown(type: string, rest: Iterable<string>, known: readonly string[]): void {
+  for (const key of rest) {
+    if (key.startsWith("containerimage.") || key === "image.name") continue;
+    throw invalidAttribute(`the ${type} exporter has no attribute ${JSON.stringify(key)}`, `it has ${known.join(", ")}`);
+  }
+}
+
+export function invalidAttribute(message: string, hint: string): BuildError {
+  return new BuildError(message, { code: "EXPORT_ATTRIBUTE_INVALID", status: "InvalidArgument", hint });
+}
+
+export function unsupported(what: string, hint: string): BuildError {
+  return new BuildError(`exporter option ${JSON.stringify(what)} is not supported by this version of slipway`, {
+    code: "EXPORT_UNSUPPORTED",
+    status: "Unimplemented",
+    hint,
+  });
+}
+
+/** Names of all attributes that image exporters share, for messages. */
+export const imageAttributes = [
+  "name",
+  "compression",
+  "compression-level",
+  "force-compression",
+  "oci-mediatypes",
+  "prefer-nondist-layers",
+  "source-date-epoch",
+  "annotation.<key>",
+] as const;

@@ -1,0 +1,173 @@
+// Makes an image of layers and configs: the one place that decides its bytes, for every exporter of images. Manifests and indexes
+// are laid out as BuildKit lays them out, so that equal builds have equal digests.
+// Counterpart: moby/buildkit exporter/containerimage/writer.go Commit, commitDistributionManifest.
+
+import { BuildError, digestOf } from "../../base/index.ts";
+import type { Digest } from "../../base/index.ts";
+import {
+  encodeIndex,
+  encodeManifest,
+  formatAllPlatform,
+  mediaTypes,
+  normalizePlatform,
+} from "../../formats/oci/index.ts";
+import type { Descriptor, Platform } from "../../formats/oci/index.ts";
+import { annotationsFor, readAnnotation } from "./annotations.ts";
+import type { Annotation } from "./annotations.ts";
+import type { EpochChoice } from "./attributes.ts";
+import { finishConfig } from "./image-config.ts";
+import { manifestLayer } from "./layer-media-types.ts";
+import { indentJson } from "./raw-json.ts";
+import type { ExportPlatform, ExportSource, LayerBlob } from "./types.ts";
+
+export interface AssembleOptions {
+  readonly ociTypes: boolean;
+  readonly preferNondistributable: boolean;
+  /** Those of the exporter's attributes; a frontend's come on top. */
+  readonly annotations: readonly Annotation[];
+  readonly epoch: EpochChoice | undefined;
+}
+
+/** A manifest, config or index. */
+export interface SmallBlob {
+  readonly kind: "manifest" | "config" | "index";
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+}
+
+export interface PlatformImage {
+  readonly platform: Platform;
+  readonly manifest: Descriptor;
+  readonly config: Descriptor;
+  /** Bottom first. */
+  readonly layers: readonly Descriptor[];
+}
+
+export interface AssembledImage {
+  /** What the image is known by: its manifest, or the index of several. */
+  readonly root: Descriptor;
+  readonly images: readonly PlatformImage[];
+  readonly isIndex: boolean;
+  readonly blobs: readonly SmallBlob[];
+  /** SOURCE_DATE_EPOCH in seconds, as far as one holds for the whole image. */
+  readonly sourceDateEpoch: bigint | undefined;
+}
+
+/**
+ * Assembles the image of a source. `layers` are those of each platform, in the source's order.
+ *
+ * @throws INVALID_IMAGE; EXPORT_ATTRIBUTE_INVALID for annotations that have no place.
+ */
+export function assembleImage(
+  source: ExportSource,
+  layers: readonly (readonly LayerBlob[])[],
+  options: AssembleOptions,
+): AssembledImage {
+  const { platforms, multiPlatform } = source;
+  if (!multiPlatform && platforms.length > 1) {
+    throw new BuildError("cannot export multiple platforms without multi-platform enabled", {
+      code: "EXPORT_MULTI_PLATFORM",
+      status: "InvalidArgument",
+    });
+  }
+  const annotations = [...options.annotations, ...metadataAnnotations(source.metadata)];
+  checkAnnotations(annotations, source, options.ociTypes);
+  const shared = options.epoch ?? (source.sourceDateEpoch === undefined ? undefined : { seconds: source.sourceDateEpoch });
+  const blobs = new Map<Digest, SmallBlob>();
+  const images = platforms.map((platform, at) =>
+    assemblePlatform(platform, layers[at]!, {
+      ...options,
+      annotations,
+      epoch: shared ?? { seconds: platform.sourceDateEpoch },
+      ofAnnotations: multiPlatform ? platform.platform : undefined,
+      add: (blob) => void blobs.set(blob.digest, blob),
+    }),
+  );
+  const sourceDateEpoch = shared === undefined ? platforms[0]?.sourceDateEpoch : shared.seconds;
+  if (!multiPlatform) {
+    const only = images[0]!;
+    return { root: only.manifest, images, isIndex: false, blobs: [...blobs.values()], sourceDateEpoch };
+  }
+  const mediaType = options.ociTypes ? mediaTypes.ociIndex : mediaTypes.dockerIndex;
+  const bytes = indented(
+    encodeIndex({
+      mediaType,
+      manifests: images.map(({ manifest }) => manifest),
+      annotations: annotationsFor(annotations, "index"),
+    }),
+  );
+  const root = describe(mediaType, bytes, annotationsFor(annotations, "index-descriptor"));
+  blobs.set(root.digest, { kind: "index", digest: root.digest, bytes });
+  return { root, images, isIndex: true, blobs: [...blobs.values()], sourceDateEpoch };
+}
+
+interface PlatformOptions extends AssembleOptions {
+  /** Whose annotations count besides those of all. */
+  readonly ofAnnotations: Platform | undefined;
+  readonly add: (blob: SmallBlob) => void;
+}
+
+function assemblePlatform(
+  source: ExportPlatform,
+  layerBlobs: readonly LayerBlob[],
+  options: PlatformOptions,
+): PlatformImage {
+  const { ociTypes, annotations, ofAnnotations } = options;
+  const platform = normalizePlatform(source.platform);
+  const configBytes = finishConfig({
+    config: source.config,
+    baseConfig: source.baseConfig,
+    platform,
+    layers: layerBlobs,
+    sourceDateEpoch: options.epoch?.seconds,
+  });
+  const config = describe(ociTypes ? mediaTypes.ociConfig : mediaTypes.dockerConfig, configBytes);
+  const layers = layerBlobs.map(({ descriptor }) => manifestLayer(descriptor, options));
+  const mediaType = ociTypes ? mediaTypes.ociManifest : mediaTypes.dockerManifest;
+  const bytes = indented(
+    encodeManifest({
+      mediaType,
+      config,
+      layers,
+      annotations: annotationsFor(annotations, "manifest", ofAnnotations),
+    }),
+  );
+  const described = describe(mediaType, bytes, annotationsFor(annotations, "manifest-descriptor", ofAnnotations));
+  const manifest: Descriptor = { ...described, platform };
+  options.add({ kind: "manifest", digest: manifest.digest, bytes });
+  options.add({ kind: "config", digest: config.digest, bytes: configBytes });
+  return { platform, manifest, config, layers };
+}
+
+function metadataAnnotations(metadata: ExportSource["metadata"]): Annotation[] {
+  return Object.entries(metadata).flatMap(([key, value]) => readAnnotation(key, Buffer.from(value).toString("utf8")) ?? []);
+}
+
+function checkAnnotations(annotations: readonly Annotation[], source: ExportSource, ociTypes: boolean): void {
+  const refuse = (message: string): never => {
+    throw new BuildError(message, { code: "EXPORT_ATTRIBUTE_INVALID", status: "InvalidArgument" });
+  };
+  for (const { kind, platform } of annotations) {
+    const isThere = source.platforms.some((each) => each.key === platform || formatAllPlatform(normalizePlatform(each.platform)) === platform);
+    if (platform !== "" && source.platforms.length > 1 && !isThere) {
+      refuse(`invalid annotation: no platform ${platform} found in source`);
+    }
+    if (!ociTypes) refuse('cannot export annotations with "oci-mediatypes=false"');
+    if (!source.multiPlatform && (kind === "index" || kind === "index-descriptor")) {
+      refuse("index annotations not supported for single platform export");
+    }
+  }
+}
+
+function describe(mediaType: string, bytes: Uint8Array, annotations: Record<string, string> = {}): Descriptor {
+  return {
+    mediaType,
+    digest: digestOf(bytes),
+    size: bytes.byteLength,
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  };
+}
+
+function indented(compact: Uint8Array): Uint8Array {
+  return Buffer.from(indentJson(Buffer.from(compact).toString("utf8")));
+}

@@ -1,0 +1,105 @@
+// What exporters take and give. A result is a list of platforms, each with its layers as blobs and as one tree; both are made only
+// when an exporter asks. Counterpart: moby/buildkit exporter/exporter.go.
+
+import type { Digest } from "../../base/index.ts";
+import type { Descriptor, Platform } from "../../formats/oci/index.ts";
+import type { ContentStore } from "../../storage/content/index.ts";
+import type { PackOptions } from "../../storage/refs/index.ts";
+import type { MountedView } from "../../storage/snapshots/index.ts";
+import type { OutputTarget } from "../session-port.ts";
+import type { ImageStore } from "./image-store.ts";
+
+/** A layer as a blob, and what the image's history says of it where the config says nothing. */
+export interface LayerBlob {
+  readonly descriptor: Descriptor;
+  readonly diffId: Digest;
+  /** RFC 3339. */
+  readonly createdAt?: string | undefined;
+  readonly description?: string | undefined;
+}
+
+/** The layers of one platform's result. */
+export interface LayerSource {
+  /** Bottom first. With `bytes` (the default) every blob is in the content store afterwards. */
+  blobs(options: PackOptions, signal?: AbortSignal): Promise<readonly LayerBlob[]>;
+}
+
+/** One platform's result. */
+export interface ExportPlatform {
+  /** The frontend's key: the platform as text. */
+  readonly key: string;
+  readonly platform: Platform;
+  /** The ref that an image kept in the store holds. */
+  readonly refId: string;
+  /** The image config's exact bytes as the frontend gave them; empty for none. */
+  readonly config: Uint8Array;
+  /** The base image's config: its history keeps its times under SOURCE_DATE_EPOCH. */
+  readonly baseConfig?: Uint8Array | undefined;
+  /** SOURCE_DATE_EPOCH in seconds. */
+  readonly sourceDateEpoch?: bigint | undefined;
+  readonly layers: LayerSource;
+  /** The whole tree, read only; the caller disposes it. */
+  readonly openTree: () => Promise<MountedView>;
+}
+
+export interface ExportSource {
+  readonly platforms: readonly ExportPlatform[];
+  /** An index, or a folder for each platform, is wanted even for one platform. */
+  readonly multiPlatform: boolean;
+  /** What the frontend says besides: annotations, `image.name`. */
+  readonly metadata: Readonly<Record<string, Uint8Array>>;
+  /** SOURCE_DATE_EPOCH in seconds, for all platforms. */
+  readonly sourceDateEpoch?: bigint | undefined;
+}
+
+/** Progress of one thing that an exporter does. */
+export interface ExportProgress {
+  readonly current?: number;
+  readonly total?: number;
+  readonly completed?: boolean;
+}
+
+/** Runs this room's jobs: a WorkerPool whose entry serves `exporterJobs`. */
+export interface ExportJobs {
+  run<I, O>(
+    job: string,
+    input: I,
+    options?: { readonly signal?: AbortSignal | undefined; readonly onProgress?: ((value: unknown) => void) | undefined },
+  ): Promise<O>;
+}
+
+export interface ExportContext {
+  readonly content: ContentStore;
+  readonly images: ImageStore;
+  readonly jobs: ExportJobs;
+  /** `id` is the line that progress shows, in BuildKit's words: "exporting layers", "naming to …". */
+  readonly progress: (id: string, progress: ExportProgress) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Exporter {
+  /** What progress calls it, in BuildKit's words: "exporting to image". */
+  readonly name: string;
+  readonly type: string;
+  /**
+   * Exports, and answers with BuildKit's keys (`containerimage.digest`, `image.name` …). A stream is written to and never ended.
+   * A failed or cancelled export leaves an old output file as it was.
+   *
+   * @throws EXPORT_UNWRITABLE, DISK_FULL, EXPORT_ATTRIBUTE_INVALID, INVALID_REFERENCE, INVALID_IMAGE; the signal's reason.
+   */
+  export(
+    source: ExportSource,
+    target: OutputTarget | undefined,
+    context: ExportContext,
+  ): Promise<Record<string, string>>;
+}
+
+/** Does `work` under a progress line of its own. */
+export async function oneStep<T>(context: ExportContext, id: string, work: () => T | Promise<T>): Promise<T> {
+  context.progress(id, {});
+  try {
+    return await work();
+  } finally {
+    context.progress(id, { completed: true });
+  }
+}
