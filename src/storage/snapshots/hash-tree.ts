@@ -13,7 +13,7 @@ export interface HashTreeInput {
   readonly requests: readonly HashRequest[];
 }
 
-const MAX_KEPT = 16;
+const MAX_KEPT = 4;
 const kept = new Map<string, { root: string; hasher: TreeHasher }>();
 
 /** One digest for each request. @throws as `TreeHasher.hash`. */

@@ -48,7 +48,7 @@ export class InnerPaths implements Disposable {
       fd = openIn(this.#fd, fsPath(dir));
     } catch (error) {
       const code = errnoOf(error);
-      if (code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP") return undefined;
+      if (code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP" || code === "ENAMETOOLONG") return undefined;
       throw error;
     }
     try {

@@ -266,7 +266,9 @@ void test("bombs", async () => {
   const many = tarOf(Array.from({ length: 50 }, (_, index) => ({ path: `${index}` })));
   await assert.rejects(unpack(many, folder(), { maxEntries: 49 }), { code: "LAYER_TOO_LARGE" });
   const deep = tarOf([{ path: "d/".repeat(2500) + "x" }]);
-  await assert.rejects(unpack(deep));
+  await assert.rejects(unpack(deep), { code: "LAYER_INVALID" });
+  const deeper = tarOf([{ path: "d/".repeat(300_000) + "x" }]);
+  await assert.rejects(unpack(deeper), { code: "LAYER_INVALID" });
 });
 
 void test("whiteouts, opaque folders and later entries of one layer", async () => {

@@ -23,7 +23,7 @@ export function hasWildcards(path: string): boolean {
 
 function compile(pattern: string): RegExp {
   let source = "";
-  const characters = [...pattern];
+  const characters = Array.from(pattern);
   for (let at = 0; at < characters.length; at++) {
     const character = characters[at]!;
     if (character === "*") source += "[^/]*";

@@ -196,6 +196,7 @@ export class LayerUnpacker implements Disposable {
     }
     const slash = path.lastIndexOf("/");
     const name = path.slice(slash + 1);
+    if (path.length > 4000 || name.length > 255) throw invalid(entry, "the path is too long");
     const whiteout = this.#whiteouts ? whiteoutOf(name) : ({ kind: "none" } as const);
     if (whiteout.kind === "reserved") return;
     const parent = this.#paths.makeDir(slash < 0 ? "" : path.slice(0, slash));
@@ -210,7 +211,6 @@ export class LayerUnpacker implements Disposable {
       return;
     }
     const target = `${parent}/${name}`;
-    if (target.length > 4095 || name.length > 255) throw invalid(entry, "the path is too long");
     this.#create(entry, target);
     this.#made.add(target);
   }

@@ -4,7 +4,7 @@
 
 import { createRequire } from "node:module";
 import { getSystemErrorMap } from "node:util";
-import type { KoffiFunction, LibraryHandle, PollHandle } from "./koffi-types.ts";
+import type { Koffi, KoffiFunction, LibraryHandle, PollHandle } from "./koffi-types.ts";
 
 /** A path as node's fs takes it; Buffers may hold any bytes but NUL. */
 export type Path = string | Buffer;
@@ -71,7 +71,7 @@ interface Library {
 let library: Library | undefined;
 
 function open(): Library {
-  const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi");
+  const koffi = createRequire(import.meta.url)("koffi") as Koffi;
   let handle: LibraryHandle | undefined;
   for (const name of ["libc.so.6", `libc.musl-${process.arch === "x64" ? "x86_64" : "aarch64"}.so.1`]) {
     try {

@@ -17,7 +17,11 @@ export async function runToEnd(argv: readonly string[], options: RunToEndOptions
   const { maxOutputBytes = 16 * 1024 * 1024, ...rest } = options;
   const stdout = collector(maxOutputBytes);
   const stderr = collector(maxOutputBytes);
-  const child = await spawnProcess(argv, { ...rest, onStdout: stdout.add, onStderr: stderr.add });
+  const child = await spawnProcess(argv, {
+    ...rest,
+    onStdout: (chunk) => stdout.add(chunk),
+    onStderr: (chunk) => stderr.add(chunk),
+  });
   const status = await child.exited;
   options.signal?.throwIfAborted();
   return { ...status, stdout: stdout.bytes(), stderr: stderr.bytes() };

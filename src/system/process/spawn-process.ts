@@ -164,7 +164,7 @@ async function feed(writer: Socket, input: Uint8Array | AsyncIterable<Uint8Array
 
 async function drain(readers: readonly Socket[], timeoutMs: number): Promise<void> {
   const all = Promise.all(
-    readers.map((socket) => (socket.closed ? undefined : finished(socket).catch(() => undefined))),
+    readers.filter((socket) => !socket.closed).map((socket) => finished(socket).catch(() => undefined)),
   );
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
