@@ -13,7 +13,7 @@ import { encodeImage } from "./convert/image.ts";
 import type { LintWarning } from "./lint/linter.ts";
 import { detectSyntax } from "./parse/directives.ts";
 import { FrontendError, wrapError } from "./source-error.ts";
-import { lintSubrequest } from "./subrequests/lint.ts";
+import { answerSubrequest } from "./subrequests/index.ts";
 import type { Location } from "./source-error.ts";
 
 /**
@@ -25,30 +25,32 @@ export const dockerfileFrontend: Frontend = async (gateway, signal) => {
   let entrypoint: Entrypoint | undefined;
   try {
     const client = new BuildClient(gateway);
-    checkFrontendCaps(gateway);
+    const missingCap = checkFrontendCaps(gateway);
     entrypoint = await client.readEntrypoint("Dockerfile", signal);
     const forwarded = await forwardToSyntax(gateway, entrypoint, signal);
     if (forwarded !== undefined) return forwarded;
+    if (missingCap !== undefined) throw missingCap;
     const answer = await answerSubrequest(client, entrypoint, signal);
-    return answer ?? (await build(client, entrypoint, signal));
+    if (answer === undefined) return await build(client, entrypoint, signal);
+    const metadata = new Map(Array.from(answer, ([key, value]) => [key, new TextEncoder().encode(value)]));
+    return { builds: [], multiPlatform: false, metadata };
   } catch (error) {
     throw toBuildError(error, entrypoint?.file);
   }
 };
 
-const KNOWN_CAPS = new Set([
-  "moby.buildkit.frontend.inputs",
-  "moby.buildkit.frontend.subrequests",
-  "moby.buildkit.frontend.contexts",
-  "moby.buildkit.frontend.contexts+forward",
-  "moby.buildkit.frontend.gitquerystring",
-]);
+const FRONTEND_CAPS = new Set(["inputs", "subrequests", "contexts", "gitquerystring"]);
 
-function checkFrontendCaps(gateway: GatewayClient): void {
+// A `+forward` behind a capability leaves it to the frontend that a syntax directive names.
+function checkFrontendCaps(gateway: GatewayClient): FrontendError | undefined {
+  let missing: FrontendError | undefined;
   for (const cap of (gateway.options["frontend.caps"] ?? "").split(",")) {
-    if (cap === "" || KNOWN_CAPS.has(cap)) continue;
-    throw new FrontendError(`unsupported frontend capability ${cap}`);
+    const [name, ...flags] = cap.split("+") as [string, ...string[]];
+    if (cap === "" || FRONTEND_CAPS.has(name.replace(/^moby\.buildkit\.frontend\./, ""))) continue;
+    missing = new FrontendError(`unsupported frontend capability ${name}`);
+    if (!flags.join("+").includes("forward")) throw missing;
   }
+  return missing;
 }
 
 async function forwardToSyntax(
@@ -72,19 +74,6 @@ async function forwardToSyntax(
       throw wrapError(error, `failed with build-arg:BUILDKIT_SYNTAX = ${found.cmdline}`);
     throw new FrontendError(messageOf(error), { cause: error, locations: [found.location] });
   }
-}
-
-async function answerSubrequest(
-  client: BuildClient,
-  entrypoint: Entrypoint,
-  signal: AbortSignal,
-): Promise<FrontendResult | undefined> {
-  const id = client.gateway.options["requestid"];
-  if (id === undefined) return undefined;
-  if (id !== "frontend.lint") throw new FrontendError(`unsupported request ${id}`);
-  const answer = await lintSubrequest(client, entrypoint, signal);
-  const metadata = new Map(Array.from(answer, ([key, value]) => [key, new TextEncoder().encode(value)]));
-  return { builds: [], multiPlatform: false, metadata };
 }
 
 async function build(client: BuildClient, entrypoint: Entrypoint, signal: AbortSignal): Promise<FrontendResult> {

@@ -132,6 +132,8 @@ export interface DecodedDefinition {
   readonly ops: readonly DecodedOp[];
   /** The result; undefined for scratch. */
   readonly head: { readonly digest: Digest; readonly index: number } | undefined;
+  /** The op without a kind that names the result; undefined for scratch. */
+  readonly terminal: DecodedOp | undefined;
   readonly sourceMap: pb.Source | undefined;
 }
 
@@ -142,9 +144,10 @@ export interface DecodedDefinition {
  */
 export function decodeDefinition(definition: pb.Definition): DecodedDefinition {
   const sourceMap = definition.Source;
-  if (definition.def.length === 0) return { ops: [], head: undefined, sourceMap };
+  if (definition.def.length === 0) return { ops: [], head: undefined, terminal: undefined, sourceMap };
   const decoded = definition.def.map((bytes) => ({ bytes, digest: digestOf(bytes), op: decodeOp(bytes) }));
-  const terminal = decoded.pop()!;
+  const terminal = { ...decoded.pop()!, metadata: create(pb.OpMetadataSchema) };
+  terminal.metadata = definition.metadata[terminal.digest] ?? terminal.metadata;
   const [head] = terminal.op.inputs;
   if (head === undefined || terminal.op.op.case !== undefined) throw invalid("the last op must only name the result");
   const ops: DecodedOp[] = [];
@@ -156,7 +159,7 @@ export function decodeDefinition(definition: pb.Definition): DecodedDefinition {
     ops.push({ digest, op, bytes, metadata: definition.metadata[digest] ?? create(pb.OpMetadataSchema) });
   }
   checkInput(known, head);
-  return { ops, head: { digest: head.digest as Digest, index: Number(head.index) }, sourceMap };
+  return { ops, head: { digest: head.digest as Digest, index: Number(head.index) }, terminal, sourceMap };
 }
 
 function checkInput(known: ReadonlySet<string>, input: pb.Input): void {

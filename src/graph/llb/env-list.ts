@@ -44,8 +44,8 @@ export class EnvList {
 
   #values(): Map<string, string> {
     if (this.#map !== undefined) return this.#map;
-    const pending: EnvList[] = [];
-    let from: EnvList = this;
+    const pending: EnvList[] = [this];
+    let from = this.#parent!;
     while (from.#map === undefined) {
       pending.push(from);
       from = from.#parent!;

@@ -57,7 +57,7 @@ async function outcomeOf(gateway: StubGateway): Promise<Outcome> {
 
 function compareBuilds(result: FrontendResult | undefined, expected: readonly JsonObject[]): string {
   const builds = (result?.builds ?? []).toSorted((a, b) => (a.key < b.key ? -1 : 1));
-  const wanted = expected.toSorted((a, b) => (String(a["platform"]) < String(b["platform"]) ? -1 : 1));
+  const wanted = expected.toSorted((a, b) => ((a["platform"] as string) < (b["platform"] as string) ? -1 : 1));
   const keys = firstDifference(
     builds.map(({ key }) => key),
     wanted.map((build) => build["platform"]),

@@ -237,8 +237,10 @@ function ulimitFacts({ name, soft, hard }: ReturnType<typeof parseUlimit>): unkn
 function resourceFacts(input: Record<string, string>): unknown {
   const resources = config.parseResources(input);
   if (resources === undefined) return null;
-  const { $typeName: _, ...fields } = resources;
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, String(value)]));
+  const { memory, memorySwap, cpuShares, cpuPeriod, cpuQuota, cpusetCpus, cpusetMems } = resources;
+  const numbers = { memory, memorySwap, cpuShares, cpuPeriod, cpuQuota };
+  const texts = Object.fromEntries(Object.entries(numbers).map(([key, value]) => [key, value.toString()]));
+  return { ...texts, cpusetCpus, cpusetMems };
 }
 
 function modeFacts(input: string): unknown {

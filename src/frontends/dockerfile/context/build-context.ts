@@ -4,7 +4,7 @@
 import { httpSource, State, stateOfDefinition } from "../../../graph/llb/index.ts";
 import { wrapError } from "../source-error.ts";
 import { isArchive } from "./archive-header.ts";
-import type { BuildClient } from "./client.ts";
+import type { ContextHost } from "./host.ts";
 import { gitSource, parseGitRef } from "./git-ref.ts";
 import type { GitRef } from "./git-ref.ts";
 import { tryParseBool } from "../go/parse.ts";
@@ -21,7 +21,7 @@ export interface BuildContext {
 }
 
 /** Finds out, reading from the web where needed. @throws FrontendError */
-export async function readBuildContext(client: BuildClient, signal: AbortSignal): Promise<BuildContext> {
+export async function readBuildContext(client: ContextHost, signal: AbortSignal): Promise<BuildContext> {
   const { options } = client.gateway;
   const value = options[options["contextkey"] ?? "context"] ?? "";
   const dockerfileKey = options["dockerfilekey"];
@@ -40,7 +40,7 @@ export async function readBuildContext(client: BuildClient, signal: AbortSignal)
 }
 
 async function remoteContext(
-  client: BuildClient,
+  client: ContextHost,
   start: BuildContext,
   value: string,
   signal: AbortSignal,
@@ -83,7 +83,7 @@ export function gitContext(
 }
 
 async function httpContext(
-  client: BuildClient,
+  client: ContextHost,
   start: BuildContext,
   url: string,
   signal: AbortSignal,

@@ -14,6 +14,8 @@ import { readBuildContext } from "./build-context.ts";
 import type { BuildContext } from "./build-context.ts";
 import { platformKey, readConfig, withPrefix } from "./config.ts";
 import type { BuildConfig } from "./config.ts";
+import { tryRead } from "./host.ts";
+import type { ContextHost } from "./host.ts";
 import { NamedContext } from "./named-context.ts";
 import type { NamedContextOptions } from "./named-context.ts";
 
@@ -28,7 +30,7 @@ export interface Entrypoint {
 }
 
 /** One build's contexts and settings. */
-export class BuildClient {
+export class BuildClient implements ContextHost {
   readonly gateway: GatewayClient;
   readonly config: BuildConfig;
   readonly #localSessionIds: ReadonlyMap<string, string>;
@@ -173,16 +175,6 @@ async function readDockerfile(ref: GatewayRef, filename: string, signal: AbortSi
       if (data !== undefined) return data;
     }
     throw wrapError(error, "failed to read dockerfile");
-  }
-}
-
-/** The file, or undefined when it cannot be read. */
-export async function tryRead(ref: GatewayRef, path: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
-  try {
-    return await ref.readFile(path, { signal });
-  } catch {
-    signal.throwIfAborted();
-    return undefined;
   }
 }
 

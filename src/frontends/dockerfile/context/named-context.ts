@@ -28,8 +28,8 @@ import { quote } from "../go/format.ts";
 import { cut } from "../go/text.ts";
 import { FrontendError } from "../source-error.ts";
 import { gitContext } from "./build-context.ts";
-import type { BuildClient } from "./client.ts";
-import { tryRead } from "./client.ts";
+import { tryRead } from "./host.ts";
+import type { ContextHost } from "./host.ts";
 import { parseGitRef } from "./git-ref.ts";
 
 export interface NamedContextOptions {
@@ -46,14 +46,14 @@ export interface LoadedContext {
 }
 
 export class NamedContext {
-  readonly #client: BuildClient;
+  readonly #client: ContextHost;
   readonly #input: string;
   readonly #name: string;
   readonly #nameWithPlatform: string;
   readonly #options: NamedContextOptions;
 
   constructor(
-    client: BuildClient,
+    client: ContextHost,
     facts: { input: string; name: string; nameWithPlatform: string; options: NamedContextOptions },
   ) {
     this.#client = client;

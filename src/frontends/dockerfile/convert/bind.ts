@@ -6,7 +6,8 @@ import type { Command } from "../instructions/types.ts";
 import { DEFAULT_LINT_CONFIG, Linter } from "../lint/linter.ts";
 import { encodeText } from "../go/text.ts";
 import { parseDockerfile } from "../parse/parser.ts";
-import { Lex, NO_ENV } from "../shell/lex.ts";
+import { NO_ENV } from "../shell/lex.ts";
+import type { Lex } from "../shell/lex.ts";
 import { FrontendError, withLocation } from "../source-error.ts";
 import type { Location } from "../source-error.ts";
 import type { Outline } from "./outline.ts";
@@ -24,7 +25,11 @@ export function bindCommand(
   isOnbuild = false,
 ): BoundCommand {
   const image = (baseName: string, location: Location) =>
-    new StageState({ name: "", platform: "", baseName, location, code: "", commands: [] }, outline.clone(), true);
+    new StageState(
+      { name: "", platform: "", baseName, location, code: "", commands: [], docComment: "" },
+      outline.clone(),
+      true,
+    );
   if (command.kind === "run") {
     const sources = command.mounts.map(({ from }) => {
       const name = from === "" ? "scratch" : from;

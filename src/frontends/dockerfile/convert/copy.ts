@@ -1,14 +1,13 @@
 // COPY and ADD: files of the context, of other stages, from the web, from git, or written in the Dockerfile itself.
 // Counterpart: dockerfile2llb/convert_copy.go.
 
-import { baseName, joinPath, tryParseSymbolicMode } from "../../../formats/patterns/index.ts";
+import { joinPath, tryParseSymbolicMode } from "../../../formats/patterns/index.ts";
 import { Cap, httpSource, parseOwnership, State } from "../../../graph/llb/index.ts";
 import type { CopyAction, FileAction, OpOptions, Ownership } from "../../../graph/llb/index.ts";
 import { gitSource, parseGitRef } from "../context/git-ref.ts";
 import type { GitRef } from "../context/git-ref.ts";
 import { tryParseUint } from "../go/parse.ts";
 import { encodeText } from "../go/text.ts";
-import { tryParseUrl } from "../go/url.ts";
 import type { AddCommand, CopyCommand, SourceContent } from "../instructions/types.ts";
 import type { Linter } from "../lint/linter.ts";
 import { FrontendError, wrapError } from "../source-error.ts";
@@ -16,6 +15,7 @@ import { commit, envOf, nameStep } from "./context.ts";
 import type { Conversion } from "./context.ts";
 import { lintIgnoredSource } from "./lint-checks.ts";
 import { normalizePath, toSlash, withoutDrive } from "./paths.ts";
+import { checkDigest, httpFilename, isGitSource, isHttpSource } from "./remote-source.ts";
 import { expandForDisplay, uppercaseCommand } from "./step-name.ts";
 import type { StageState } from "./stage-state.ts";
 
@@ -27,15 +27,6 @@ export function applyCopy(
   context: { readonly source: State; readonly fromContext: boolean; readonly linter: Linter },
 ): void {
   new CopyStep(conversion, stage, command, context).apply();
-}
-
-/** An http(s) URL that is not a git URL. */
-export function isHttpSource(source: string): boolean {
-  return /^https?:\/\//.test(source) && !isGitSource(source);
-}
-
-function isGitSource(source: string): boolean {
-  return parseGitRef(source).kind === "git";
 }
 
 class CopyStep {
@@ -270,23 +261,6 @@ function parseMode(chmod: string): number | string | undefined {
   if (/^[0-9]/.test(chmod)) throw problem();
   if (tryParseSymbolicMode(chmod) === undefined) throw new FrontendError("invalid syntax");
   return chmod;
-}
-
-/** The name under which a web file is stored: the last element of the URL's path. */
-export function httpFilename(source: string): string {
-  const base = baseName(tryParseUrl(source)?.path ?? "");
-  return base === "." || base === "/" ? "__unnamed__" : base;
-}
-
-// Go's digest.Parse, for the algorithms it knows.
-function checkDigest(text: string): void {
-  const match = /^([a-z0-9]+(?:[.+_-][a-z0-9]+)*):([a-zA-Z0-9=_-]+)$/.exec(text);
-  if (match === null) throw new FrontendError("invalid checksum digest format");
-  const lengths: Readonly<Record<string, number>> = { sha256: 64, sha384: 96, sha512: 128 };
-  const length = lengths[match[1]!];
-  if (length === undefined) throw new FrontendError("unsupported digest algorithm");
-  if (match[2]!.length !== length) throw new FrontendError("invalid checksum digest length");
-  if (!/^[a-f0-9]+$/.test(match[2]!)) throw new FrontendError("invalid checksum digest format");
 }
 
 function hasWildcards(text: string): boolean {

@@ -23,7 +23,9 @@ export interface BoundCommand {
 }
 
 /** What a stage needs to know of its FROM. */
-export type StageFacts = Pick<Stage, "name" | "platform" | "location" | "code" | "commands"> & { baseName: string };
+export type StageFacts = Pick<Stage, "name" | "platform" | "location" | "code" | "commands" | "docComment"> & {
+  baseName: string;
+};
 
 /** Where an instruction that should occur once was seen before. */
 export interface UsedOnce {

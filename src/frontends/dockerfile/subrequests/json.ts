@@ -1,6 +1,6 @@
 // Answers of subrequests as Go's json.MarshalIndent writes them.
 
-import type { SourceMapFile } from "../../../graph/llb/index.ts";
+import type { LineSpan, SourceMapFile } from "../../../graph/llb/index.ts";
 import type { pb } from "../../../formats/proto/index.ts";
 
 /** JSON indented by two blanks, with Go's extra escapes. */
@@ -39,4 +39,15 @@ function definitionJson(definition: pb.Definition): unknown {
 
 function sorted(map: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** A `location` member with its ranges; nothing for no lines. */
+export function locationJson(lines: readonly LineSpan[]): { location?: unknown } {
+  return lines.length === 0 ? {} : { location: { ranges: rangesJson(lines) } };
+}
+
+/** Line ranges; zeros are left out. */
+export function rangesJson(lines: readonly LineSpan[]): unknown {
+  const position = (line: number) => (line === 0 ? {} : { line });
+  return lines.map(({ start, end }) => ({ start: position(start), end: position(end) }));
 }

@@ -7,7 +7,7 @@ import type { BuildClient, Entrypoint } from "../context/client.ts";
 import { convert } from "../convert/convert.ts";
 import type { LintWarning } from "../lint/linter.ts";
 import { FrontendError } from "../source-error.ts";
-import { indentedJson, sourceInfoJson } from "./json.ts";
+import { indentedJson, rangesJson, sourceInfoJson } from "./json.ts";
 import { printExcerpt } from "./excerpt.ts";
 
 /** Lints a Dockerfile; without a target all stages are looked at. Answers are result keys with their bytes. */
@@ -56,14 +56,6 @@ function warningJson(warning: LintWarning): unknown {
     detail: warning.message,
     location: warning.location.length === 0 ? {} : { ranges: rangesJson(warning.location) },
   };
-}
-
-function rangesJson(ranges: readonly LineSpan[]): unknown {
-  return ranges.map(({ start, end }) => ({ start: lineJson(start), end: lineJson(end) }));
-}
-
-function lineJson(line: number): unknown {
-  return line === 0 ? {} : { line };
 }
 
 function byFirstLine(a: LintWarning, b: LintWarning): number {
