@@ -63,6 +63,7 @@ export class MemoryRegistry implements AsyncDisposable {
   readonly #repositories = new Map<string, Repository>();
   readonly #uploads = new Map<string, Uint8Array[]>();
   readonly #server: Server;
+  #started = 0;
   readonly #tokens: TokenServer;
 
   private constructor(options: MemoryRegistryOptions) {
@@ -215,7 +216,7 @@ export class MemoryRegistry implements AsyncDisposable {
       const blob = this.#repositories.get(url.searchParams.get("from") ?? "")?.blobs.get(mounted as Digest);
       if (blob !== undefined) return this.#stored(response, name, blob, mounted!);
       if (digest !== undefined) return this.#stored(response, name, body, digest);
-      const id = `${this.#uploads.size + 1}`;
+      const id = `${++this.#started}`;
       this.#uploads.set(id, []);
       return accepted(response, name, id, 0);
     }

@@ -334,3 +334,17 @@ test("an aborted request rejects with the signal's reason", async () => {
     await new Promise((resolve) => server.close(resolve));
   }
 });
+
+test("an insecure registry is tried with https, then without", async () => {
+  await using s = await setup();
+  await using client = new RegistryClient({ retry, registries: { [s.registry.host]: { insecure: true } } });
+  assert.equal((await client.resolve(s.ref)).descriptor.digest, digestOf(manifest));
+  await using strict = new RegistryClient({ retry, registries: { [s.registry.host]: { http: false } } });
+  await assert.rejects(strict.resolve(s.ref), { code: "REGISTRY_UNREACHABLE" });
+});
+
+test("a registry that fails is not asked a second way", async () => {
+  await using s = await setup({ fault: faults(/./, 99, { kind: "status", status: 500 }) });
+  await assert.rejects(s.client.resolve(s.ref), { code: "REGISTRY_FAILED", message: /from HEAD request to .*: 500$/ });
+  assert.equal(s.registry.requests.length, 4);
+});

@@ -93,6 +93,9 @@ export class RegistryClient implements AsyncDisposable {
       }
       // Some registries do not do HEAD; and the body of an error is worth more than its status.
       if (response.status === 404) throw notFound(referenceString(ref));
+      if (response.status === 429 || [500, 502, 503, 504].includes(response.status)) {
+        throw await this.#failure(endpoint, ref, "HEAD", response);
+      }
       return this.#manifest(endpoint, ref, signal);
     });
   }

@@ -15,7 +15,6 @@ export {
   tagNameOnly,
   tryParseReference,
   withDigest,
-  withTag,
 } from "./reference.ts";
 export type { Reference } from "./reference.ts";
 export {

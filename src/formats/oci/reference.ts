@@ -28,7 +28,6 @@ const digest = "[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{
 const NAME = new RegExp(`^(?:(${domain})/)?(${path})$`);
 const REFERENCE = new RegExp(`^((?:${domain}/)?${path})(?::(${tag}))?(?:@(${digest}))?$`);
 const IDENTIFIER = /^[a-f0-9]{64}$/;
-const TAG = new RegExp(`^${tag}$`);
 
 /**
  * Reads what users write: `alpine` is `docker.io/library/alpine`. Neither tag nor digest is added.
@@ -111,12 +110,6 @@ export function isNameOnly(ref: Reference): boolean {
 /** Adds the tag `latest` where there is neither tag nor digest. */
 export function tagNameOnly(ref: Reference): Reference {
   return isNameOnly(ref) ? { ...ref, tag: "latest" } : ref;
-}
-
-/** The reference with another tag; the digest stays. @throws INVALID_REFERENCE when the text is no tag. */
-export function withTag(ref: Reference, newTag: string): Reference {
-  if (!TAG.test(newTag)) throw invalid("invalid tag format");
-  return { ...ref, tag: newTag };
 }
 
 /** The reference pinned to a digest; the tag stays. */
