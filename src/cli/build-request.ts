@@ -25,6 +25,8 @@ export interface RequestParts {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Attributes that the inputs bring along. */
   readonly inputs: ReadonlyMap<string, string>;
+  /** Build arguments that hold where the command line has none of that name, in any case. */
+  readonly defaultArgs: ReadonlyMap<string, string>;
   readonly outputs: readonly ResolvedOutput[];
   readonly session: string;
   readonly ref: string;
@@ -72,9 +74,9 @@ export function tagsOf(flags: FlagValues): readonly string[] {
 
 /** The request. @throws Error in buildx's words for values that don't fit. */
 export function buildRequest(parts: RequestParts): control.SolveRequest {
-  const { flags, env, inputs, outputs } = parts;
+  const { flags, env, outputs } = parts;
   const { granted } = entitlements(flags.list("allow"));
-  const attributes = frontendAttributes(flags, env, inputs);
+  const attributes = frontendAttributes(parts);
   if (attributes.get("force-network-mode") === "host") granted.push("network.host");
   return create(control.SolveRequestSchema, {
     Ref: parts.ref,
@@ -86,7 +88,7 @@ export function buildRequest(parts: RequestParts): control.SolveRequest {
   });
 }
 
-function frontendAttributes(flags: FlagValues, env: RequestParts["env"], inputs: RequestParts["inputs"]): Map<string, string> {
+function frontendAttributes({ flags, env, inputs, defaultArgs }: RequestParts): Map<string, string> {
   const attributes = new Map<string, string>();
   const setUnlessEmpty = (name: string, value: string) => {
     if (value !== "") attributes.set(name, value);
@@ -104,6 +106,8 @@ function frontendAttributes(flags: FlagValues, env: RequestParts["env"], inputs:
     attributes.set("cmdline", syntax);
   }
   if (goBool(buildArgs.get("BUILDKIT_MULTI_PLATFORM") ?? "") === true) attributes.set("multi-platform", "true");
+  const given = new Set([...buildArgs.keys()].map((name) => name.toLowerCase()));
+  for (const [key, value] of defaultArgs) if (!given.has(key.toLowerCase())) buildArgs.set(key, value);
   for (const [key, value] of buildArgs) attributes.set(`build-arg:${key}`, value);
   for (const [key, value] of keyValues(flags.list("label"))) attributes.set(`label:${key}`, value);
   for (const [key, value] of inputs) attributes.set(key, value);

@@ -14,6 +14,7 @@ import { buildRequest, noticesOf, refuseLaterFeatures, tagsOf } from "./build-re
 import { entitlements, parseSecret, parseSsh } from "./build-values.ts";
 import type { Invocation, Shell } from "./command.ts";
 import { Failure } from "./error.ts";
+import { proxyBuildArgs } from "./proxy-config.ts";
 import { parseOutput, resolveOutputs, type ResolvedOutput } from "./outputs.ts";
 import { createDisplay, type DisplayMode, displayModes, warningSummary } from "./progress/index.ts";
 
@@ -58,7 +59,15 @@ export async function runBuild(invocation: Invocation): Promise<number> {
         env: shell.env,
       }),
     );
-    const request = buildRequest({ flags, env: shell.env, inputs: inputs.attributes, outputs, session: session.id, ref: newRef() });
+    const request = buildRequest({
+      flags,
+      env: shell.env,
+      inputs: inputs.attributes,
+      defaultArgs: await proxyBuildArgs(shell.env),
+      outputs,
+      session: session.id,
+      ref: newRef(),
+    });
     return { outputs, inputs, session, request };
   });
   const { outputs, inputs, session, request } = prepared;

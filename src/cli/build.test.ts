@@ -73,6 +73,13 @@ suite("the request", () => {
     assert.equal((await requestOf(["ctx"], { env: { SOURCE_DATE_EPOCH: "5" } })).attributes["build-arg:SOURCE_DATE_EPOCH"], "5");
   });
 
+  test("proxies of docker's configuration, where the command line has none", async () => {
+    mkdirSync(join(dir, "docker"));
+    writeFileSync(join(dir, "docker/config.json"), JSON.stringify({ proxies: { default: { httpProxy: "http://p:1", noProxy: "localhost" } } }));
+    const { attributes } = await requestOf(["--build-arg", "no_proxy=x", "ctx"], { env: { DOCKER_CONFIG: join(dir, "docker") } });
+    assert.deepEqual({ ...attributes }, { filename: "Dockerfile", "build-arg:no_proxy": "x", "build-arg:HTTP_PROXY": "http://p:1" });
+  });
+
   test("outputs: the image is kept by default; names, annotations and places go where they belong", async () => {
     const plain = await requestOf(["-t", "a", "-t", "b:1", "--annotation", "x=y", "ctx"]);
     assert.deepEqual(plain.request.Exporters.map(({ Type, Attrs }) => [Type, { ...Attrs }]), [["image", { name: "a,b:1", "annotation.x": "y" }]]);

@@ -13,6 +13,7 @@ function plain(messages: readonly control.StatusResponse[], { cancelAfter }: { c
   const clock = new TestClock();
   const out = collector();
   const display = createDisplay("plain", { out, isTTY: false, env: {}, clock });
+  clock.moveTo(messages.map(latestMs).find((ms) => ms !== undefined)! - 1);
   messages.forEach((message, i) => {
     clock.moveTo(latestMs(message) ?? clock.nowMs());
     display.update(message);
@@ -51,10 +52,10 @@ test("the plain display of a recorded build", () => {
 #7 [left 1/2] COPY a.txt /src/
 #7 DONE 0.0s
 
-#8 [right 1/1] RUN --network=none seq 1 1000 > /right
+#8 [left 2/2] RUN cat /src/a.txt > /left
 #8 DONE 0.1s
 
-#9 [left 2/2] RUN cat /src/a.txt > /left
+#9 [right 1/1] RUN --network=none seq 1 1000 > /right
 #9 DONE 0.1s
 
 #10 [stage-4 2/4] COPY --from=left /left /out/
@@ -78,21 +79,21 @@ suite("the plain display", () => {
         log("run", 0.064, "about to"),
         log("run", 0.065, " fail\nsecond\n"),
         log("run", 12.5, "late, é\n"),
-        log("run", 120.25, "no newline"),
+        log("run", 120.24, "no newline"),
         vertex("run RUN fail", { started: 0, completed: 121, error }),
       ]),
       `#1 run RUN fail
 #1 0.064 about to fail
 #1 0.065 second
 #1 12.50 late, é
-#1 120.3 no newline
+#1 120.2 no newline
 #1 ERROR: ${error}
 ------
  > run RUN fail:
 0.064 about to fail
 0.065 second
 12.50 late, é
-120.3 no newline
+120.2 no newline
 ------
 `,
     );
@@ -163,6 +164,8 @@ suite("the plain display", () => {
     assert.equal(
       plain([
         vertex("w weak", { started: 0, completed: 1, group: { id: "h", name: "hidden", weak: true } }),
+        vertex("a one", { started: 0, group }),
+        vertex("b two", { started: 0.5, group }),
         vertex("a one", { started: 0, completed: 1, group }),
         vertex("b two", { started: 0.5, completed: 2, group }),
       ]),

@@ -21,7 +21,10 @@ function open(columns = 60, rows = 20, env: Record<string, string> = { NO_COLOR:
   const screen = new Screen(columns, rows);
   const out = { write: (text: string) => screen.write(text), on: () => out, removeListener: () => out } as unknown as NodeJS.WritableStream;
   const display = createDisplay("tty", { out, isTTY: true, env, size: () => ({ columns, rows }), clock });
+  let fed = false;
   const feed = (...messages: readonly control.StatusResponse[]) => {
+    if (!fed) clock.moveTo(messages.map(latestMs).find((ms) => ms !== undefined)! - 1);
+    fed = true;
     for (const message of messages) {
       clock.moveTo(latestMs(message) ?? clock.nowMs());
       display.update(message);
@@ -34,12 +37,13 @@ suite("the live display", () => {
   test("running steps with times, their last lines, amounts", () => {
     const { screen, clock, feed } = open();
     feed(
+      vertex("a FROM busybox", { started: 0 }),
       vertex("a FROM busybox", { started: 0, completed: 0.5, cached: true }),
       vertex("b RUN make", { started: 1 }),
       log("b", 1.5, "one\ntwo\nthree\nfour\nfive\nsix\nseven\n"),
       log("b", 2, "\u001b[31mred\u001b[0m\tok\rover\n50%"),
       vertex("c pull", { started: 1 }),
-      status("c", "sha256:abc", { current: 1_500_000, total: 3_000_000, started: 1.25, now: 2 }),
+      status("c", "sha256:abc", { current: 1_500_000, total: 3_000_000, started: 1.2, now: 2 }),
     );
     clock.moveToSeconds(3.25);
     assert.equal(
@@ -65,7 +69,7 @@ suite("the live display", () => {
     display.finish();
     display.finish();
     const lines = screen.text().split("\n");
-    assert.equal(lines[0], "[+] Building 13.0s (13/13) FINISHED");
+    assert.equal(lines[0], "[+] Building 12.5s (13/13) FINISHED");
     for (let i = 0; i < 12; i++) assert.equal(lines[i + 1], ` => s${i} step`.padEnd(35) + "0.5s");
     assert.deepEqual(lines.slice(13), [" => ERROR bad RUN false".padEnd(35) + "1.0s", "------", " > bad RUN false:", "0.500 why", "------"]);
   });

@@ -59,6 +59,7 @@ export class TtyPrinter {
   draw(last: boolean): void {
     const { columns, rows } = this.#options.size();
     this.#keepLogs();
+    if (rows < 2 && !last) return; // there is no row to come back to
     const lines = this.#frame(columns, rows, last);
     const up = this.#onScreen.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns)), 0);
     let out = "\u001b[?2026h\u001b[?25l";
