@@ -152,7 +152,8 @@ function checkAnnotations(annotations: readonly Annotation[], source: ExportSour
     if (platform !== "" && source.platforms.length > 1 && !isThere) {
       refuse(`invalid annotation: no platform ${platform} found in source`);
     }
-    if (!ociTypes) refuse('cannot export annotations with "oci-mediatypes=false"');
+    // Manifest annotations alone pass with docker's media types, as in BuildKit.
+    if (!ociTypes && kind !== "manifest") refuse('cannot export annotations with "oci-mediatypes=false"');
     if (!source.multiPlatform && (kind === "index" || kind === "index-descriptor")) {
       refuse("index annotations not supported for single platform export");
     }

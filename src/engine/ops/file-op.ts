@@ -31,7 +31,7 @@ export class FileOp implements Op<EngineResult> {
   async exec(inputs: readonly EngineResult[], context: OpContext): Promise<EngineResult[]> {
     await using stack = new AsyncDisposableStack();
     const run = new FileOpRun(this.#op, inputs, this.#host, { stack, signal: context.signal, name: this.#vertex.name });
-    return run.outputs();
+    return await run.outputs();
   }
 }
 
@@ -134,9 +134,19 @@ class FileOpRun {
         return { kind: "mkfile", path, mode: mode & 0o7777, data, ...(await this.#common(action.value)) };
       }
       case "symlink":
-        return { kind: "symlink", oldPath: action.value.oldpath, newPath: action.value.newpath, ...(await this.#common(action.value)) };
+        return {
+          kind: "symlink",
+          oldPath: action.value.oldpath,
+          newPath: action.value.newpath,
+          ...(await this.#common(action.value)),
+        };
       case "rm":
-        return { kind: "rm", path: action.value.path, allowNotFound: action.value.allowNotFound, allowWildcard: action.value.allowWildcard };
+        return {
+          kind: "rm",
+          path: action.value.path,
+          allowNotFound: action.value.allowNotFound,
+          allowWildcard: action.value.allowWildcard,
+        };
       case "copy": {
         const copy = action.value;
         const source = sources.push(await this.#source(Number(secondaryInput))) - 1;
@@ -189,10 +199,10 @@ class FileOpRun {
 
   async #ownerId(option: pb.UserOpt | undefined): Promise<OwnerId | undefined> {
     if (option === undefined || option.user.case === undefined) return undefined;
-    if (option.user.case === "byID") return { id: option.user.value };
+    if (option.user.case === "byID") return { kind: "id", id: option.user.value };
     const { name, input } = option.user.value;
-    const { root } = await this.#source(Number(input));
-    return { name, root };
+    const root = Number(input) < 0 ? undefined : (await this.#source(Number(input))).root;
+    return { kind: "name", name, root };
   }
 }
 

@@ -97,7 +97,7 @@ export class OpHost implements OpHostOptions {
     }
     await using view = await this.refs.view(result.ref, signal);
     const input: HashTreeInput = { root: view.path, cacheKey: result.ref.id, requests };
-    return this.workers.run<HashTreeInput, Digest[]>("hashTree", input, { signal });
+    return await this.workers.run<HashTreeInput, Digest[]>("hashTree", input, { signal });
   }
 }
 

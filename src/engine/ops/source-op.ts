@@ -53,6 +53,7 @@ export function sourceOp(vertex: Vertex, op: pb.SourceOp, host: SourceHost): Op<
 
 class ImageOp implements Op<EngineResult> {
   readonly heavy = false;
+  readonly resolves = true;
   readonly #op: pb.SourceOp;
   readonly #sys: VertexSys;
   readonly #host: SourceHost;

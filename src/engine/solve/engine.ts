@@ -14,6 +14,7 @@ import type { FrontendResult } from "../../frontends/gateway/index.ts";
 import { Solver } from "../../graph/solver/index.ts";
 import type { Job } from "../../graph/solver/index.ts";
 import { CacheMounts } from "../../storage/refs/index.ts";
+import type { UsageHost } from "../../storage/refs/index.ts";
 import { WorkerPool } from "../../system/workers/index.ts";
 import { RuntimeExecutor } from "../executor/index.ts";
 import type { SolveContext } from "../ops/context.ts";
@@ -143,6 +144,24 @@ export class Engine implements AsyncDisposable {
       this.#notes.delete(note);
       await job.close();
     }
+  }
+
+  /** What disk usage and pruning work on. */
+  usageHost(): UsageHost {
+    const { refs, snapshotter, content, images, keys } = this.store;
+    return {
+      root: this.#options.root,
+      refs,
+      snapshotter,
+      content,
+      cacheMounts: this.cacheMounts,
+      heldRefs: () => images.referencedRefs(),
+      heldBlobs: () => images.referencedDigests(),
+      forgetResult: (id) => keys.removeResult(id),
+      sweepKeys: () => void keys.sweep(),
+      folderSize: (path) => this.workers.run<{ path: string }, number>("diskUsage", { path }),
+      removeFolder: (path) => this.workers.run<{ path: string }, void>("removeTree", { path }),
+    };
   }
 
   /** Tells every running build something that its user should know. */

@@ -60,6 +60,8 @@ export interface Op<R> {
   exec(inputs: readonly R[], context: OpContext): Promise<R[]>;
   /** False for ops that only shuffle references: they take no place in the parallelism limit. Defaults to true. */
   readonly heavy?: boolean;
+  /** True where finding the cache map is work to show: resolving a reference. Defaults to false. */
+  readonly resolves?: boolean;
 }
 
 export type OpResolver<R> = (vertex: Vertex) => Op<R>;

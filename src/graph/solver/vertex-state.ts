@@ -68,8 +68,12 @@ export class VertexState<R> {
 
   cacheMap(): Promise<CacheMap<R>> {
     this.#cacheMap ??= this.track(async () => {
-      const isSource = this.vertex.inputs.length === 0;
-      return isSource ? this.working(() => this.op.cacheMap(this.context)) : this.op.cacheMap(this.context);
+      if (this.op.resolves === true) return this.working(() => this.op.cacheMap(this.context));
+      try {
+        return await this.op.cacheMap(this.context);
+      } catch (error) {
+        throw this.blame(error);
+      }
     });
     return this.#cacheMap;
   }

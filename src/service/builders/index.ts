@@ -7,3 +7,5 @@ export type {
   SolveOptions,
   UsageRecord,
 } from "./builder.ts";
+export { openEmbeddedBuilder } from "./embedded.ts";
+export type { EmbeddedBuilderOptions } from "./embedded.ts";

@@ -7,3 +7,5 @@ export type { LayerId, RefRow, RefType } from "./rows.ts";
 export { refsSchema } from "./schema.ts";
 export { CacheMounts } from "./cache-mounts.ts";
 export type { CacheMount, CacheMountRow, Sharing } from "./cache-mounts.ts";
+export { collectGarbage, listRecords, pruneRecords } from "./usage.ts";
+export type { PrunePolicy, StoreRecord, UsageHost } from "./usage.ts";

@@ -1,0 +1,193 @@
+// What the store holds and what may go. Records are refs (each counted with the layers that its parent does not have) and cache
+// mounts. A record goes when nobody holds it and nothing stands on it, least recently used first; rows go first, files after.
+// Counterpart: moby/buildkit cache/manager.go DiskUsage, Prune.
+
+import { statfsSync } from "node:fs";
+import type { ContentStore } from "../content/index.ts";
+import type { Snapshotter } from "../snapshots/index.ts";
+import type { CacheMounts } from "./cache-mounts.ts";
+import type { RefRow, RefType } from "./rows.ts";
+import type { RefStore } from "./ref-store.ts";
+
+/** One record. Times are milliseconds since the epoch. */
+export interface StoreRecord {
+  readonly id: string;
+  readonly kind: "ref" | "cachemount";
+  readonly parent: string | undefined;
+  readonly type: RefType;
+  readonly description: string;
+  readonly sizeBytes: number;
+  readonly createdMs: number;
+  readonly usedMs: number | undefined;
+  readonly uses: number;
+  readonly inUse: boolean;
+  /** Other records stand on it. */
+  readonly shared: boolean;
+}
+
+export interface UsageHost {
+  readonly root: string;
+  readonly refs: RefStore;
+  readonly cacheMounts: CacheMounts;
+  readonly snapshotter: Snapshotter;
+  readonly content: ContentStore;
+  /** Refs that kept images hold. */
+  readonly heldRefs: () => ReadonlySet<string>;
+  /** Blobs that kept images consist of. */
+  readonly heldBlobs: () => ReadonlySet<string>;
+  /** Forgets cache records of a result. */
+  readonly forgetResult: (refId: string) => void;
+  /** Forgets cache keys that lead nowhere. */
+  readonly sweepKeys: () => void;
+  /** Bytes on disk below a folder. */
+  readonly folderSize: (path: string) => Promise<number>;
+  /** Deletes a folder of any size. */
+  readonly removeFolder: (path: string) => Promise<void>;
+}
+
+/** Which records may go and how much may stay; bytes and milliseconds. Absent limits do not limit. */
+export interface PrunePolicy {
+  readonly matches: (record: StoreRecord) => boolean;
+  /** Records of types that only this builder needs, and those that others stand on, may go too. */
+  readonly all: boolean;
+  readonly keepDurationMs?: number | undefined;
+  readonly reservedBytes?: number | undefined;
+  readonly maxUsedBytes?: number | undefined;
+  readonly minFreeBytes?: number | undefined;
+}
+
+/** Blobs that nothing refers to stay this long: a build may just be about to refer to them. */
+const UNREFERENCED_BLOB_MS = 60 * 60 * 1000;
+
+export async function listRecords(host: UsageHost): Promise<StoreRecord[]> {
+  const { rows } = host.refs;
+  const held = host.heldRefs();
+  const leased = rows.leasedRefs();
+  const refs = rows.refs();
+  const byId = new Map(refs.map((ref) => [ref.id, ref]));
+  const parents = new Set(refs.flatMap((ref) => (ref.parent === undefined ? [] : [ref.parent])));
+  const records: StoreRecord[] = [];
+  for (const ref of refs) {
+    if (ref.layers.length === 0) continue;
+    records.push({
+      id: ref.id,
+      kind: "ref",
+      parent: ref.parent !== undefined && byId.get(ref.parent)?.layers.length ? ref.parent : undefined,
+      type: ref.type,
+      description: ref.description,
+      sizeBytes: ownSize(host, ref, byId),
+      createdMs: ref.createdMs,
+      usedMs: ref.uses > 0 ? ref.usedMs : undefined,
+      uses: ref.uses,
+      inUse: held.has(ref.id) || leased.has(ref.id),
+      shared: parents.has(ref.id),
+    });
+  }
+  for (const mount of host.cacheMounts.list()) {
+    records.push({
+      id: mount.id,
+      kind: "cachemount",
+      parent: undefined,
+      type: "exec.cachemount",
+      description: mount.description,
+      sizeBytes: await host.folderSize(host.cacheMounts.path(mount.id)),
+      createdMs: mount.createdMs,
+      usedMs: mount.usedMs,
+      uses: mount.uses,
+      inUse: host.cacheMounts.isUsed(mount.id),
+      shared: false,
+    });
+  }
+  return records;
+}
+
+function ownSize(host: UsageHost, ref: RefRow, byId: ReadonlyMap<string, RefRow>): number {
+  const below = new Set(ref.parent === undefined ? [] : byId.get(ref.parent)?.layers);
+  let size = 0;
+  for (const layer of ref.layers) {
+    if (below.has(layer)) continue;
+    const row = host.refs.rows.layer(layer);
+    if (row?.unpacked) size += row.sizeBytes;
+    for (const blob of host.refs.rows.blobs(layer)) size += host.content.info(blob.descriptor.digest)?.sizeBytes ?? 0;
+  }
+  return size;
+}
+
+/** Removes records until the policy is met; each is reported as it goes. Stops between records when aborted. */
+export async function pruneRecords(
+  host: UsageHost,
+  policy: PrunePolicy,
+  onRecord: (record: StoreRecord) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const nowMs = Date.now();
+  const gone = new Set<string>();
+  let records = await listRecords(host);
+  let totalBytes = records.reduce((sum, record) => sum + record.sizeBytes, 0);
+  const keepBytes = bytesToKeep(host, policy, totalBytes);
+  for (;;) {
+    const parents = new Set(records.flatMap((record) => (record.parent === undefined ? [] : [record.parent])));
+    const candidates = records
+      .filter((record) => !record.inUse && !parents.has(record.id) && mayGo(record, policy, nowMs))
+      .sort((a, b) => (a.usedMs ?? a.createdMs) - (b.usedMs ?? b.createdMs));
+    let removed = false;
+    for (const record of candidates) {
+      if (keepBytes !== undefined && totalBytes <= keepBytes) break;
+      signal.throwIfAborted();
+      if (!(await removeRecord(host, record))) continue;
+      removed = true;
+      gone.add(record.id);
+      totalBytes -= record.sizeBytes;
+      onRecord(record);
+    }
+    if (!removed) break;
+    records = records.filter((record) => !gone.has(record.id));
+  }
+  await collectGarbage(host, policy.all);
+}
+
+/** Removes layers that no ref lists, blobs that nothing refers to, and keys that lead nowhere. */
+export async function collectGarbage(host: UsageHost, all: boolean): Promise<void> {
+  for (const layer of host.refs.rows.removeUnusedLayers()) await host.snapshotter.remove(layer);
+  const referenced = host.refs.rows.blobDigests().union(host.heldBlobs());
+  const before = Date.now() - (all ? 0 : UNREFERENCED_BLOB_MS);
+  const idle = host.refs.rows.leasedRefs().size === 0;
+  for (const blob of host.content.list()) {
+    if (referenced.has(blob.digest) || (blob.modifiedMs > before && !(all && idle))) continue;
+    host.content.delete(blob.digest);
+  }
+  host.sweepKeys();
+}
+
+function mayGo(record: StoreRecord, policy: PrunePolicy, nowMs: number): boolean {
+  if (!policy.all && (record.type === "internal" || record.type === "frontend")) return false;
+  const idleMs = nowMs - (record.usedMs ?? record.createdMs);
+  if (policy.keepDurationMs !== undefined && idleMs < policy.keepDurationMs) return false;
+  return policy.matches(record);
+}
+
+/** How many bytes may stay; undefined when everything that may go is to go. */
+function bytesToKeep(host: UsageHost, policy: PrunePolicy, totalBytes: number): number | undefined {
+  const { reservedBytes = 0, maxUsedBytes = 0, minFreeBytes = 0 } = policy;
+  if (reservedBytes === 0 && maxUsedBytes === 0 && minFreeBytes === 0) return undefined;
+  let keep = maxUsedBytes > 0 ? maxUsedBytes : totalBytes;
+  if (minFreeBytes > 0) {
+    const { bavail, bsize } = statfsSync(host.root);
+    keep = Math.min(keep, totalBytes - Math.max(0, minFreeBytes - bavail * bsize));
+  }
+  if (maxUsedBytes === 0 && minFreeBytes === 0) keep = 0;
+  return Math.max(keep, reservedBytes);
+}
+
+async function removeRecord(host: UsageHost, record: StoreRecord): Promise<boolean> {
+  if (record.kind === "cachemount") return host.cacheMounts.remove(record.id, host.removeFolder);
+  const { rows } = host.refs;
+  const removed = rows.db.transaction(() => {
+    if (rows.leasedRefs().has(record.id)) return false;
+    rows.removeRef(record.id);
+    host.forgetResult(record.id);
+    return true;
+  });
+  if (removed) for (const layer of rows.removeUnusedLayers()) await host.snapshotter.remove(layer);
+  return removed;
+}
