@@ -64,7 +64,7 @@ interface Library {
   readonly handle: LibraryHandle;
   readonly functions: Map<string, KoffiFunction>;
   readonly syscall: KoffiFunction;
-  errno(): number;
+  readonly errno: () => number;
   poll(fd: number, callback: () => void): PollHandle;
 }
 
@@ -112,8 +112,26 @@ export function callRaw(name: Function_, ...args: Argument[]): number {
     bound = library.handle.func(name, result, [...parameters]);
     library.functions.set(name, bound);
   }
-  return Number(bound(...args));
+  return invoke(library, bound, args);
 }
+
+/**
+ * Between a call's return and our look at errno, the thread may run other code of the engine (a collection of garbage waits on a
+ * futex), which leaves its own number there: seen once in a million calls. Those numbers are not believed at first; a call
+ * that failed changed nothing and is made again.
+ */
+function invoke({ errno }: Library, bound: KoffiFunction, args: readonly unknown[]): number {
+  for (let attempt = 1; ; attempt++) {
+    const result = Number(bound(...args));
+    if (result >= 0) return result;
+    failure = errno();
+    if (!FOREIGN.has(failure) || attempt === 5) return result;
+  }
+}
+
+let failure = 0;
+/** EINTR, EAGAIN, ETIMEDOUT: how waiting ends. */
+const FOREIGN = new Set([4, 11, 110]);
 
 /** Whether libc has the function: some came late. */
 export function hasFunction(name: Function_): boolean {
@@ -138,15 +156,14 @@ export function syscall(name: Syscall, args: Argument[], path?: Path, dest?: Pat
   library ??= open();
   const words: Argument[] = [null, null, null, null, null];
   args.forEach((arg, at) => (words[at] = typeof arg === "number" ? BigInt.asUintN(64, BigInt(arg)) : arg));
-  const result = Number(library.syscall(NUMBERS[name], ...words));
+  const result = invoke(library, library.syscall, [NUMBERS[name], ...words]);
   if (result < 0) throw errnoError(lastErrno(), name, path, dest);
   return result;
 }
 
-/** errno of this thread's last call. */
+/** errno of this thread's last call that failed. */
 export function lastErrno(): number {
-  library ??= open();
-  return library.errno();
+  return failure;
 }
 
 /** Calls back on the event loop whenever `fd` is readable, until closed. */
