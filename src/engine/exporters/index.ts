@@ -1,11 +1,16 @@
-// placeholder while the room is being written by its owner: overwrite me
-export type * from "./types.ts";
-export const imagesSchema = "CREATE TABLE images (name TEXT PRIMARY KEY);";
-export class ImageStore {
-  constructor(_db: unknown, _content: unknown) {}
-  lookup(_ref: string): undefined { return undefined; }
-  refOf(_m: string): string | undefined { return undefined; }
-  referencedRefs(): Set<string> { return new Set(); }
-  referencedDigests(): Set<string> { return new Set(); }
-}
-export function createExporter(type: string, _attrs: unknown): any { return { name: `exporting to ${type}`, export: async () => ({}) }; }
+export { createExporter } from "./create-exporter.ts";
+export { assembleImage } from "./image-assembler.ts";
+export type { AssembledImage, AssembleOptions, PlatformImage, SmallBlob } from "./image-assembler.ts";
+export { ImageStore, imagesSchema } from "./image-store.ts";
+export type { KeptImage } from "./image-store.ts";
+export { exporterJobs } from "./jobs.ts";
+export type {
+  ExportContext,
+  Exporter,
+  ExportJobs,
+  ExportPlatform,
+  ExportProgress,
+  ExportSource,
+  LayerBlob,
+  LayerSource,
+} from "./types.ts";

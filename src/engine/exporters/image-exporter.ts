@@ -1,0 +1,104 @@
+// The `image` exporter: keeps the image in our own store under its names. Unless a compression is asked for by name, new layers are
+// described as uncompressed tars and their bytes are not written, for they can be made again from the layers' files.
+// Differs: BuildKit compresses with gzip here, whether anybody wants the bytes or not.
+// Counterpart: moby/buildkit exporter/containerimage/export.go.
+
+import { formatPlatform } from "../../formats/oci/index.ts";
+import type { Digest } from "../../base/index.ts";
+import type { PackOptions } from "../../storage/refs/index.ts";
+import type { OutputTarget } from "../session-port.ts";
+import { type Attributes, imageAttributes, readFlag, readImageOptions, refuseUnknown, unsupported } from "./attributes.ts";
+import type { ImageOptions } from "./attributes.ts";
+import type { AssembledImage } from "./image-assembler.ts";
+import { chosenName, normalizedNames } from "./image-names.ts";
+import { imageResponse, makeImage, sizeOf } from "./image-parts.ts";
+import { oneStep } from "./types.ts";
+import type { Exporter, ExportContext, ExportSource } from "./types.ts";
+
+const flags = ["push", "push-by-digest", "registry.insecure", "unpack", "store", "danging-name-empty-only", "name-canonical"] as const;
+type Flag = (typeof flags)[number];
+
+export class ImageExporter implements Exporter {
+  readonly name = "exporting to image";
+  readonly type = "image";
+  readonly #options: ImageOptions;
+  readonly #overrides: ReadonlyMap<string, string>;
+  readonly #flags: ReadonlyMap<Flag, boolean>;
+  readonly #danglingPrefix: string;
+
+  /** @throws EXPORT_ATTRIBUTE_INVALID, EXPORT_UNSUPPORTED, INVALID_REFERENCE. */
+  constructor(attributes: Attributes) {
+    const { options, rest } = readImageOptions(attributes);
+    this.#options = options;
+    this.#flags = new Map(
+      flags.flatMap((flag): [Flag, boolean][] => {
+        const value = rest.get(flag);
+        rest.delete(flag);
+        return value === undefined ? [] : [[flag, readFlag(flag, value)]];
+      }),
+    );
+    this.#danglingPrefix = rest.get("dangling-name-prefix") ?? "";
+    rest.delete("dangling-name-prefix");
+    refuseUnknown("image", rest.keys(), [...imageAttributes, ...flags, "dangling-name-prefix"]);
+    this.#overrides = rest;
+    if (this.#is("push") || this.#is("push-by-digest")) {
+      throw unsupported("push", "export with -o type=oci,dest=FILE and push that with: skopeo copy oci-archive:FILE docker://NAME");
+    }
+    if (options.name !== "*") normalizedNames(options.name);
+  }
+
+  /** `target` is not used. */
+  async export(
+    source: ExportSource,
+    _target: OutputTarget | undefined,
+    context: ExportContext,
+  ): Promise<Record<string, string>> {
+    const image = await makeImage(source, this.#options, this.#pack(), context);
+    const names = this.#names(source, image.root.digest);
+    for (const name of names) {
+      if (!this.#is("store", true)) break;
+      await oneStep(context, `naming to ${name}`, () => {
+        this.#keep(name, image, source, context);
+        if (this.#is("name-canonical") && !name.includes("@")) this.#keep(`${name}@${image.root.digest}`, image, source, context);
+      });
+    }
+    if (this.#is("unpack")) {
+      for (const platform of source.platforms) {
+        await oneStep(context, `unpacking to ${names[0] ?? image.root.digest}`, async () => {
+          await using _tree = await platform.openTree();
+        });
+      }
+    }
+    return imageResponse(image, image.root, names);
+  }
+
+  #keep(name: string, image: AssembledImage, source: ExportSource, context: ExportContext): void {
+    const { sourceDateEpoch } = image;
+    context.images.put(
+      {
+        name,
+        digest: image.root.digest,
+        mediaType: image.root.mediaType,
+        sizeBytes: sizeOf(image),
+        platforms: image.images.map(({ platform }) => formatPlatform(platform)),
+        refs: source.platforms.map(({ refId }) => refId),
+        ...(sourceDateEpoch === undefined ? {} : { createdMs: Number(sourceDateEpoch) * 1000 }),
+      },
+      image.blobs.map(({ bytes }) => bytes),
+    );
+  }
+
+  #pack(): PackOptions {
+    return this.#options.compressionChosen ? { ...this.#options.pack, bytes: true } : { compression: "none", bytes: false };
+  }
+
+  #names(source: ExportSource, digest: Digest): string[] {
+    const names = normalizedNames(chosenName(this.#options.name, source.metadata, this.#overrides));
+    if (this.#danglingPrefix === "" || (this.#is("danging-name-empty-only") && names.length > 0)) return names;
+    return [...names, `${this.#danglingPrefix}@${digest}`];
+  }
+
+  #is(flag: Flag, otherwise = false): boolean {
+    return this.#flags.get(flag) ?? otherwise;
+  }
+}

@@ -1,0 +1,58 @@
+// What every exporter of images does first and last: pack the layers, assemble, and answer with BuildKit's keys.
+
+import { descriptorJson, goJson } from "../../formats/oci/index.ts";
+import type { Descriptor } from "../../formats/oci/index.ts";
+import type { PackOptions } from "../../storage/refs/index.ts";
+import type { ImageOptions } from "./attributes.ts";
+import { assembleImage } from "./image-assembler.ts";
+import type { AssembledImage } from "./image-assembler.ts";
+import { oneStep } from "./types.ts";
+import type { ExportContext, ExportSource } from "./types.ts";
+import type { BlobSource } from "./write-archive.ts";
+
+/** Packs the layers as `pack` says and makes the image of them. */
+export async function makeImage(
+  source: ExportSource,
+  options: ImageOptions,
+  pack: PackOptions,
+  context: ExportContext,
+): Promise<AssembledImage> {
+  const layers = await oneStep(context, "exporting layers", () =>
+    Promise.all(source.platforms.map((platform) => platform.layers.blobs(pack, context.signal))),
+  );
+  const image = assembleImage(source, layers, { ...options, ociTypes: options.ociTypes ?? true });
+  for (const { kind, digest } of image.blobs) {
+    const id = `exporting ${kind === "index" ? "manifest list" : kind} ${digest}`;
+    context.progress(id, {});
+    context.progress(id, { completed: true });
+  }
+  return image;
+}
+
+/** Every blob of an image, each once, and where its bytes are. The layers must be in the content store. */
+export function blobsOf(image: AssembledImage, context: ExportContext): BlobSource[] {
+  const small = image.blobs.map(({ digest, bytes }): BlobSource => ({ digest, sizeBytes: bytes.byteLength, bytes }));
+  const layers = image.images
+    .flatMap((each) => each.layers)
+    .map(({ digest, size }): BlobSource => ({ digest, sizeBytes: size, blobPath: context.content.path(digest) }));
+  return [...new Map([...layers, ...small].map((blob) => [blob.digest, blob])).values()];
+}
+
+/** Sum of an image's blobs, each once. */
+export function sizeOf(image: AssembledImage): number {
+  const sizes = new Map<string, number>();
+  for (const { digest, bytes } of image.blobs) sizes.set(digest, bytes.byteLength);
+  for (const { digest, size } of image.images.flatMap((each) => each.layers)) sizes.set(digest, size);
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+
+/** What the exporter answers; `root` is the image's descriptor as the exporter has it. */
+export function imageResponse(image: AssembledImage, root: Descriptor, names: readonly string[]): Record<string, string> {
+  const only = image.isIndex ? undefined : image.images[0];
+  return {
+    "containerimage.digest": root.digest,
+    ...(only === undefined ? {} : { "containerimage.config.digest": only.config.digest }),
+    "containerimage.descriptor": Buffer.from(goJson(descriptorJson(root))).toString("base64"),
+    ...(names.length === 0 ? {} : { "image.name": names.join(",") }),
+  };
+}
