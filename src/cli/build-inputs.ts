@@ -39,7 +39,8 @@ export async function findInputs(options: InputOptions): Promise<BuildInputs> {
   let contextDir: string | undefined;
   let dockerfile: { dir: string; name: string };
 
-  if (isRemote(file)) throw later("a Dockerfile from a URL", `download it first: curl -fsSL ${file} | slipway build -f - .`);
+  if (isRemote(file))
+    throw later("a Dockerfile from a URL", `download it first: curl -fsSL ${file} | slipway build -f - .`);
   if (context === "-") {
     if (file === "-") throw new Error("invalid argument: can't use stdin for both build context and dockerfile");
     const bytes = await readAll(options.stdin);
@@ -77,7 +78,11 @@ export async function findInputs(options: InputOptions): Promise<BuildInputs> {
   return { dirs, attributes, contextDir };
 }
 
-async function addNamedContexts({ contexts, cwd }: InputOptions, dirs: Map<string, string>, attributes: Map<string, string>): Promise<void> {
+async function addNamedContexts(
+  { contexts, cwd }: InputOptions,
+  dirs: Map<string, string>,
+  attributes: Map<string, string>,
+): Promise<void> {
   for (const text of contexts.filter((value) => value !== "")) {
     const { key, value } = cut(text, "=");
     if (value === undefined) throw new Error(`invalid context value: ${text}, expected key=value`);
@@ -106,7 +111,10 @@ async function lowercaseIfOnly({ dir, name }: { dir: string; name: string }): Pr
   return !names.includes("Dockerfile") && names.includes("dockerfile") ? "dockerfile" : name;
 }
 
-async function dockerfileFrom(bytes: Uint8Array, cleanup: AsyncDisposableStack): Promise<{ dir: string; name: string }> {
+async function dockerfileFrom(
+  bytes: Uint8Array,
+  cleanup: AsyncDisposableStack,
+): Promise<{ dir: string; name: string }> {
   const dir = await temporaryDir("dockerfile", cleanup);
   await writeFile(join(dir, "Dockerfile"), bytes);
   return { dir, name: "Dockerfile" };

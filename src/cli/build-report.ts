@@ -17,7 +17,11 @@ export function imageId(response: ExporterResponse): string {
 /** The text of `--metadata-file`: the response with values that hold JSON in base64 opened up. */
 export function metadataJson(response: ExporterResponse): string {
   const entries = Object.entries(response).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const text = JSON.stringify(Object.fromEntries(entries.map(([key, value]) => [key, openedUp(key, value)])), undefined, 2);
+  const text = JSON.stringify(
+    Object.fromEntries(entries.map(([key, value]) => [key, openedUp(key, value)])),
+    undefined,
+    2,
+  );
   return text.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
@@ -26,8 +30,10 @@ function openedUp(key: string, value: string): unknown {
   if (text === undefined) return value;
   try {
     const parsed: unknown = JSON.parse(text);
-    const isList = Array.isArray(parsed) && parsed.length > 0 && parsed.every((item) => typeof item === "object" && item !== null);
-    const isObject = typeof parsed === "object" && parsed !== null && !Array.isArray(parsed) && Object.keys(parsed).length > 0;
+    const isList =
+      Array.isArray(parsed) && parsed.length > 0 && parsed.every((item) => typeof item === "object" && item !== null);
+    const isObject =
+      typeof parsed === "object" && parsed !== null && !Array.isArray(parsed) && Object.keys(parsed).length > 0;
     return isList || isObject ? parsed : value;
   } catch {
     return value;
@@ -81,7 +87,13 @@ export async function buildReport(parts: ReportParts): Promise<string> {
   }
   for (const { type, target } of outputs) {
     if (!target || target.kind === "stream") continue;
-    const size = target.kind === "file" ? await stat(target.path).then((info) => ` (${humanSize(info.size)})`, () => "") : "";
+    const size =
+      target.kind === "file"
+        ? await stat(target.path).then(
+            (info) => ` (${humanSize(info.size)})`,
+            () => "",
+          )
+        : "";
     rows.push(["Wrote", `${target.path}${size}, type ${type}`]);
     if (target.kind === "file" && type === "docker") next.push(`docker load -i ${quoted(target.path)}`);
     if (target.kind === "directory" && type === "local") next.push(`ls ${quoted(target.path)}`);
@@ -102,7 +114,8 @@ async function sizeOf(builder: Builder, name: string): Promise<number | undefine
 
 /** The same build written as a file for Docker, when the flags are few enough to repeat and hold nothing private. */
 function plainCommand({ flags, context }: ReportParts): string | undefined {
-  if (["build-arg", "secret", "ssh", "build-context", "label", "add-host"].some((name) => flags.list(name).length > 0)) return undefined;
+  if (["build-arg", "secret", "ssh", "build-context", "label", "add-host"].some((name) => flags.list(name).length > 0))
+    return undefined;
   if (context === "-" || flags.string("file") === "-") return undefined;
   const name = flags.list("tag")[0]!;
   const file = `${name.replace(/@.*$|:[^:/]*$/, "").replace(/^.*\//, "")}.tar`;

@@ -3,7 +3,15 @@
 
 import { create } from "@bufbuild/protobuf";
 import { BuildError } from "../base/index.ts";
-import { formatAllPlatform, goQuote, hostPlatform, normalizePlatform, parsePlainReference, parsePlatform, referenceString } from "../formats/oci/index.ts";
+import {
+  formatAllPlatform,
+  goQuote,
+  hostPlatform,
+  normalizePlatform,
+  parsePlainReference,
+  parsePlatform,
+  referenceString,
+} from "../formats/oci/index.ts";
 import { control } from "../formats/proto/index.ts";
 import { Failure } from "./error.ts";
 import {
@@ -35,9 +43,11 @@ export interface RequestParts {
 /** Refuses flags whose features are not built yet, before anything else is looked at. */
 export function refuseLaterFeatures(flags: FlagValues, env: RequestParts["env"]): void {
   for (const name of ["cache-from", "cache-to"]) {
-    if (flags.list(name).some((value) => value !== "")) throw later(`--${name}`, "builds on this machine share the store's cache without it");
+    if (flags.list(name).some((value) => value !== ""))
+      throw later(`--${name}`, "builds on this machine share the store's cache without it");
   }
-  if (flags.bool("push")) throw later("--push", "write the image with -o type=oci,dest=FILE and push it with another tool");
+  if (flags.bool("push"))
+    throw later("--push", "write the image with -o type=oci,dest=FILE and push it with another tool");
   if (flags.bool("load")) throw later("--load", "use -o type=docker,dest=FILE, then run: docker load -i FILE");
   if (flags.bool("check")) throw later("--check");
   if (flags.string("call") !== "build") throw later(`--call=${flags.string("call")}`);
@@ -50,31 +60,48 @@ export function refuseLaterFeatures(flags: FlagValues, env: RequestParts["env"])
       hint: "this version has one builder, embedded; leave --builder out",
     });
   }
-  const attestations = wantedAttestations(flags.list("attest"), { provenance: flags.string("provenance"), sbom: flags.string("sbom") });
-  if (attestations.length > 0) throw later(`attestations (${attestations.join(", ")})`, "leave the flag out, or say --provenance=false --sbom=false");
+  const attestations = wantedAttestations(flags.list("attest"), {
+    provenance: flags.string("provenance"),
+    sbom: flags.string("sbom"),
+  });
+  if (attestations.length > 0)
+    throw later(
+      `attestations (${attestations.join(", ")})`,
+      "leave the flag out, or say --provenance=false --sbom=false",
+    );
 }
 
 /** Things that docker accepts and that change nothing here; said on stderr. */
 export function noticesOf(flags: FlagValues): string[] {
   const notices: string[] = [];
   if (flags.has("isolation")) notices.push("isolation flag is deprecated with BuildKit.");
-  if (flags.has("security-opt")) notices.push('security-opt flag is deprecated. "RUN --security=insecure" should be used with BuildKit.');
+  if (flags.has("security-opt"))
+    notices.push('security-opt flag is deprecated. "RUN --security=insecure" should be used with BuildKit.');
   if (flags.bool("squash")) {
-    notices.push("experimental flag squash is removed with BuildKit. You should squash inside build using a multi-stage Dockerfile for efficiency.");
+    notices.push(
+      "experimental flag squash is removed with BuildKit. You should squash inside build using a multi-stage Dockerfile for efficiency.",
+    );
   }
-  const inline = flags.list("build-arg").some((arg) => arg.startsWith("BUILDKIT_INLINE_CACHE=") && goBool(arg.slice(22)) === true);
-  if (inline) notices.push("BUILDKIT_INLINE_CACHE: inline cache is not in this version of slipway; the image is written without it.");
+  const inline = flags
+    .list("build-arg")
+    .some((arg) => arg.startsWith("BUILDKIT_INLINE_CACHE=") && goBool(arg.slice(22)) === true);
+  if (inline)
+    notices.push(
+      "BUILDKIT_INLINE_CACHE: inline cache is not in this version of slipway; the image is written without it.",
+    );
   return notices;
 }
 
 /** The names given with `-t`, as they are: the builder completes them. @throws Failure for one that is no reference. */
 export function tagsOf(flags: FlagValues): readonly string[] {
-  return flags.list("tag").map((tag) => Failure.of(`invalid tag ${goQuote(tag)}`, () => referenceString(parsePlainReference(tag))));
+  return flags
+    .list("tag")
+    .map((tag) => Failure.of(`invalid tag ${goQuote(tag)}`, () => referenceString(parsePlainReference(tag))));
 }
 
 /** The request. @throws Error in buildx's words for values that don't fit. */
 export function buildRequest(parts: RequestParts): control.SolveRequest {
-  const { flags, env, outputs } = parts;
+  const { flags, outputs } = parts;
   const { granted } = entitlements(flags.list("allow"));
   const attributes = frontendAttributes(parts);
   if (attributes.get("force-network-mode") === "host") granted.push("network.host");
@@ -100,7 +127,9 @@ function frontendAttributes({ flags, env, inputs, defaultArgs }: RequestParts): 
   const syntax = buildArgs.get("BUILDKIT_SYNTAX");
   if (syntax !== undefined) {
     if (syntax.trim() === "") {
-      throw new Error("empty BUILDKIT_SYNTAX build-arg is invalid, use --build-arg BUILDKIT_SYNTAX without '=' for optional behavior");
+      throw new Error(
+        "empty BUILDKIT_SYNTAX build-arg is invalid, use --build-arg BUILDKIT_SYNTAX without '=' for optional behavior",
+      );
     }
     attributes.set("source", syntax.trim().split(" ", 1)[0]!);
     attributes.set("cmdline", syntax);
@@ -122,13 +151,18 @@ function frontendAttributes({ flags, env, inputs, defaultArgs }: RequestParts): 
   const network = flags.string("network");
   if (network === "host" || network === "none") attributes.set("force-network-mode", network);
   else if (network !== "" && network !== "default") {
-    throw new Error(`network mode ${JSON.stringify(network)} not supported by buildkit - use "default", "host" or "none"`);
+    throw new Error(
+      `network mode ${JSON.stringify(network)} not supported by buildkit - use "default", "host" or "none"`,
+    );
   }
   setUnlessEmpty("add-hosts", extraHosts(flags.list("add-host")));
   const shm = flags.number("shm-size") ?? 0;
   if (shm > 0) attributes.set("shm-size", String(shm));
   setUnlessEmpty("ulimit", ulimitAttribute(flags.list("ulimit")));
-  const limits = [...resourceNames.filter((name) => flags.has(name)).map((name) => `${name}=${flags.string(name)}`), ...flags.list("resource")];
+  const limits = [
+    ...resourceNames.filter((name) => flags.has(name)).map((name) => `${name}=${flags.string(name)}`),
+    ...flags.list("resource"),
+  ];
   for (const [name, value] of resourceLimits(limits)) attributes.set(name, value);
   return attributes;
 }
@@ -136,11 +170,16 @@ function frontendAttributes({ flags, env, inputs, defaultArgs }: RequestParts): 
 function platforms(flags: FlagValues, env: RequestParts["env"]): string[] {
   const given = flags.has("platform") ? flags.list("platform") : [env["DOCKER_DEFAULT_PLATFORM"] ?? ""];
   const names = given.flatMap((value) => value.split(",")).map((name) => name.trim());
-  const parsed = names.filter((name) => name !== "").map((name) => (name === "local" ? hostPlatform() : parsePlatform(name)));
+  const parsed = names
+    .filter((name) => name !== "")
+    .map((name) => (name === "local" ? hostPlatform() : parsePlatform(name)));
   return [...new Set(parsed.map((platform) => formatAllPlatform(normalizePlatform(platform))))];
 }
 
-function exporters(flags: FlagValues, outputs: readonly ResolvedOutput[]): { Type: string; Attrs: Record<string, string> }[] {
+function exporters(
+  flags: FlagValues,
+  outputs: readonly ResolvedOutput[],
+): { Type: string; Attrs: Record<string, string> }[] {
   const names = tagsOf(flags).join(",");
   const added = annotations(flags.list("annotation"));
   return outputs.map(({ type, attributes }) => {

@@ -25,7 +25,10 @@ export async function runBuild(invocation: Invocation): Promise<number> {
   refuseLaterFeatures(flags, shell.env);
   const mode = displayModeOf(invocation);
   for (const notice of noticesOf(flags)) shell.stderr.write(`WARNING: ${notice}\n`);
-  const entries = flags.list("output").filter((text) => text !== "").map(parseOutput);
+  const entries = flags
+    .list("output")
+    .filter((text) => text !== "")
+    .map(parseOutput);
   const iidFile = pathFlag(invocation, "iidfile");
   if (iidFile !== undefined) {
     if (entries.some(({ type }) => type === "local" || type === "tar")) {
@@ -33,15 +36,22 @@ export async function runBuild(invocation: Invocation): Promise<number> {
     }
     await removeStale(iidFile);
   }
-  const secrets = flags.list("secret").filter((text) => text !== "").map(parseSecret);
-  const ssh = flags.list("ssh").filter((text) => text !== "").map(parseSsh);
+  const secrets = flags
+    .list("secret")
+    .filter((text) => text !== "")
+    .map(parseSecret);
+  const ssh = flags
+    .list("ssh")
+    .filter((text) => text !== "")
+    .map(parseSsh);
 
   await using cleanup = new AsyncDisposableStack();
   const prepared = await Failure.wrap("failed to build", async () => {
     tagsOf(flags);
     const { localDelete } = entitlements(flags.list("allow"));
     const asked = await resolveOutputs(entries, { cwd: shell.cwd, stdout: shell.stdout, localDelete });
-    const outputs: ResolvedOutput[] = entries.length > 0 ? asked : [{ type: "image", attributes: new Map(), target: undefined }];
+    const outputs: ResolvedOutput[] =
+      entries.length > 0 ? asked : [{ type: "image", attributes: new Map(), target: undefined }];
     const inputs = await findInputs({
       context,
       file: flags.string("file"),
@@ -53,8 +63,13 @@ export async function runBuild(invocation: Invocation): Promise<number> {
     const session = cleanup.use(
       await openLocalSession({
         dirs: inputs.dirs,
-        secrets: secrets.map((secret) => (secret.file === undefined ? secret : { ...secret, file: resolve(shell.cwd, secret.file) })),
-        ssh: ssh.map(({ id, paths }) => ({ id, paths: paths.map((path) => (path === "" ? path : resolve(shell.cwd, path))) })),
+        secrets: secrets.map((secret) =>
+          secret.file === undefined ? secret : { ...secret, file: resolve(shell.cwd, secret.file) },
+        ),
+        ssh: ssh.map(({ id, paths }) => ({
+          id,
+          paths: paths.map((path) => (path === "" ? path : resolve(shell.cwd, path))),
+        })),
         outputs: outputs.map(({ target }) => target),
         env: shell.env,
       }),
@@ -100,7 +115,10 @@ export async function runBuild(invocation: Invocation): Promise<number> {
 
   let response: ExporterResponse;
   try {
-    response = await builder.solve(request, session, { onStatus: (status) => display.update(status), signal: controller.signal });
+    response = await builder.solve(request, session, {
+      onStatus: (status) => display.update(status),
+      signal: controller.signal,
+    });
   } catch (error) {
     display.finish();
     if (received !== undefined) {
@@ -110,14 +128,17 @@ export async function runBuild(invocation: Invocation): Promise<number> {
     throw new Failure("failed to build: failed to solve", error);
   } finally {
     display.finish();
-    if (mode !== "quiet" && mode !== "rawjson") shell.stderr.write(warningSummary(display.warnings, { expand: invocation.debug }));
+    if (mode !== "quiet" && mode !== "rawjson")
+      shell.stderr.write(warningSummary(display.warnings, { expand: invocation.debug }));
   }
 
   if (flags.bool("quiet") || askedProgress(invocation) === "quiet") shell.stdout.write(`${imageId(response)}\n`);
   if (iidFile !== undefined) await Failure.wrap("writing image ID file", () => writeWhole(iidFile, imageId(response)));
   const metadataFile = pathFlag(invocation, "metadata-file");
-  if (metadataFile !== undefined) await Failure.wrap("writing metadata file", () => writeWhole(metadataFile, metadataJson(response)));
-  if (mode !== "quiet" && mode !== "rawjson") shell.stderr.write(await buildReport({ builder, response, outputs, flags, context }));
+  if (metadataFile !== undefined)
+    await Failure.wrap("writing metadata file", () => writeWhole(metadataFile, metadataJson(response)));
+  if (mode !== "quiet" && mode !== "rawjson")
+    shell.stderr.write(await buildReport({ builder, response, outputs, flags, context }));
   return 0;
 }
 
@@ -134,10 +155,12 @@ function displayModeOf(invocation: Invocation): DisplayMode {
   const known = displayModes.find((candidate) => candidate === mode);
   if (known === undefined) throw new Error(`invalid progress mode ${asked}`);
   if (flags.bool("quiet")) {
-    if (given !== "auto" && given !== "none" && given !== "quiet") throw new Error(`progress=${given} and quiet cannot be used together`);
+    if (given !== "auto" && given !== "none" && given !== "quiet")
+      throw new Error(`progress=${given} and quiet cannot be used together`);
     return "quiet";
   }
-  if (known === "tty" && shell.stderr.isTTY !== true) throw new Error("failed to get console: stderr is not a terminal");
+  if (known === "tty" && shell.stderr.isTTY !== true)
+    throw new Error("failed to get console: stderr is not a terminal");
   return known;
 }
 
@@ -170,5 +193,8 @@ function exitCodeOf(signal: "SIGINT" | "SIGTERM"): number {
 }
 
 function newRef(): string {
-  return BigInt(`0x${randomBytes(17).toString("hex")}`).toString(36).padStart(25, "0").slice(-25);
+  return BigInt(`0x${randomBytes(17).toString("hex")}`)
+    .toString(36)
+    .padStart(25, "0")
+    .slice(-25);
 }

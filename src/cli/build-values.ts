@@ -8,7 +8,10 @@ import { goBool } from "./flags.ts";
 import { parseSize } from "./sizes.ts";
 
 /** `KEY=VALUE` pairs; for build args a KEY alone takes the environment's value, or is left out where there is none. */
-export function keyValues(values: readonly string[], env?: Readonly<Record<string, string | undefined>>): Map<string, string> {
+export function keyValues(
+  values: readonly string[],
+  env?: Readonly<Record<string, string | undefined>>,
+): Map<string, string> {
   const result = new Map<string, string>();
   for (const text of values) {
     const { key, value } = cut(text, "=");
@@ -69,7 +72,10 @@ export function extraHosts(values: readonly string[]): string {
     const byEquals = cut(text, "=");
     const { key: host, value } = byEquals.value === undefined ? cut(text, ":") : byEquals;
     if (value === undefined || host === "" || value === "") throw new Error(`invalid host ${text}`);
-    if (value === "host-gateway") throw new Error(`unable to derive the IP value for host-gateway: give the address itself, as in ${host}=172.17.0.1`);
+    if (value === "host-gateway")
+      throw new Error(
+        `unable to derive the IP value for host-gateway: give the address itself, as in ${host}=172.17.0.1`,
+      );
     for (const address of value.split(",")) {
       const ip = /^\[.+\]$/.test(address) ? address.slice(1, -1) : address;
       if (isIP(ip) === 0) throw new Error(`invalid host ${text}`);
@@ -152,7 +158,8 @@ export function annotations(values: readonly string[]): Map<string, string> {
   const result = new Map<string, string>();
   for (const text of values.filter((value) => value !== "")) {
     const { key: left, value } = cut(text, "=");
-    if (value === undefined) throw new Error(`parse annotations: invalid annotation ${JSON.stringify(text)}, expected key=value`);
+    if (value === undefined)
+      throw new Error(`parse annotations: invalid annotation ${JSON.stringify(text)}, expected key=value`);
     const { key: types, value: key } = cut(left, ":");
     if (key === undefined) {
       result.set(`annotation.${types}`, value);
@@ -161,9 +168,12 @@ export function annotations(values: readonly string[]): Map<string, string> {
     for (const typeText of types.split(",")) {
       const match = /^([a-z-]+)(?:\[([A-Za-z0-9_/-]+)\])?$/.exec(typeText);
       if (!match) {
-        throw new Error(`parse annotations: invalid annotation type ${JSON.stringify(typeText)}, expected type and optional platform in square brackets`);
+        throw new Error(
+          `parse annotations: invalid annotation type ${JSON.stringify(typeText)}, expected type and optional platform in square brackets`,
+        );
       }
-      if (!annotationTypes.includes(match[1]!)) throw new Error(`parse annotations: unknown annotation type ${JSON.stringify(match[1])}`);
+      if (!annotationTypes.includes(match[1]!))
+        throw new Error(`parse annotations: unknown annotation type ${JSON.stringify(match[1])}`);
       result.set(`annotation-${match[1]}${match[2] === undefined ? "" : `[${match[2]}]`}.${key}`, value);
     }
   }
@@ -188,7 +198,10 @@ export function wantedAttestations(attests: readonly string[], shorthands: Reado
       if (key.trim().toLowerCase() === "type") type = value;
       if (key.trim().toLowerCase() === "disabled") {
         const parsed = goBool(value);
-        if (parsed === undefined) throw new Error(`invalid value ${field}: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`);
+        if (parsed === undefined)
+          throw new Error(
+            `invalid value ${field}: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`,
+          );
         disabled = parsed;
       }
     }
@@ -201,5 +214,7 @@ export function wantedAttestations(attests: readonly string[], shorthands: Reado
 /** Text around the first separator; `value` is undefined without one. */
 export function cut(text: string, separator: string): { readonly key: string; readonly value: string | undefined } {
   const at = text.indexOf(separator);
-  return at < 0 ? { key: text, value: undefined } : { key: text.slice(0, at), value: text.slice(at + separator.length) };
+  return at < 0
+    ? { key: text, value: undefined }
+    : { key: text.slice(0, at), value: text.slice(at + separator.length) };
 }

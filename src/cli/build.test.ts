@@ -32,20 +32,42 @@ async function requestOf(argv: readonly string[], options: RunOptions = {}) {
 suite("the request", () => {
   const rows: [string, readonly string[], Record<string, string>][] = [
     ["nothing", [], {}],
-    ["build args, one from the environment, one unset", ["--build-arg", "A=1,2", "--build-arg=HOME", "--build-arg", "UNSET"], { "build-arg:A": "1,2", "build-arg:HOME": "/h" }],
-    ["labels and a target", ["--label", "a=b", "--label", "c", "--target", "t"], { "label:a": "b", "label:c": "", target: "t" }],
+    [
+      "build args, one from the environment, one unset",
+      ["--build-arg", "A=1,2", "--build-arg=HOME", "--build-arg", "UNSET"],
+      { "build-arg:A": "1,2", "build-arg:HOME": "/h" },
+    ],
+    [
+      "labels and a target",
+      ["--label", "a=b", "--label", "c", "--target", "t"],
+      { "label:a": "b", "label:c": "", target: "t" },
+    ],
     ["no cache", ["--no-cache"], { "no-cache": "" }],
     ["no cache of some stages", ["--no-cache-filter", "a", "--no-cache-filter", "b"], { "no-cache": "a,b" }],
     ["pull", ["--pull"], { "image-resolve-mode": "pull" }],
     ["pull=false", ["--pull=false"], {}],
-    ["platforms", ["--platform", "linux/amd64,linux/ARM64", "--platform=linux/amd64"], { platform: "linux/amd64,linux/arm64" }],
+    [
+      "platforms",
+      ["--platform", "linux/amd64,linux/ARM64", "--platform=linux/amd64"],
+      { platform: "linux/amd64,linux/arm64" },
+    ],
     ["network none", ["--network=none"], { "force-network-mode": "none" }],
-    ["limits", ["--ulimit", "nofile=5", "--shm-size=64m", "--memory", "1g", "--resource", "cpu-quota=5"], { ulimit: "nofile=5:5", "shm-size": "67108864", memory: "1073741824", cpuquota: "5" }],
+    [
+      "limits",
+      ["--ulimit", "nofile=5", "--shm-size=64m", "--memory", "1g", "--resource", "cpu-quota=5"],
+      { ulimit: "nofile=5:5", "shm-size": "67108864", memory: "1073741824", cpuquota: "5" },
+    ],
     ["hosts", ["--add-host", "a:1.1.1.1,b:2.2.2.2"], { "add-hosts": "a=1.1.1.1,b=2.2.2.2" }],
     ["cgroup parent", ["--cgroup-parent", "p"], { "cgroup-parent": "p" }],
     [
       "named contexts",
-      ["--build-context", "app=other", "--build-context", "docker.io/library/alpine=docker-image://alpine:3", "--build-context=context=other"],
+      [
+        "--build-context",
+        "app=other",
+        "--build-context",
+        "docker.io/library/alpine=docker-image://alpine:3",
+        "--build-context=context=other",
+      ],
       {
         "context:app": "local:app",
         "context:alpine": "docker-image://alpine:3",
@@ -53,7 +75,15 @@ suite("the request", () => {
         "frontend.caps": "moby.buildkit.frontend.contexts+forward",
       },
     ],
-    ["a syntax image", ["--build-arg", "BUILDKIT_SYNTAX=docker/dockerfile:1 x"], { source: "docker/dockerfile:1", cmdline: "docker/dockerfile:1 x", "build-arg:BUILDKIT_SYNTAX": "docker/dockerfile:1 x" }],
+    [
+      "a syntax image",
+      ["--build-arg", "BUILDKIT_SYNTAX=docker/dockerfile:1 x"],
+      {
+        source: "docker/dockerfile:1",
+        cmdline: "docker/dockerfile:1 x",
+        "build-arg:BUILDKIT_SYNTAX": "docker/dockerfile:1 x",
+      },
+    ],
   ];
   for (const [name, argv, expected] of rows) {
     test(name, async () => {
@@ -70,38 +100,73 @@ suite("the request", () => {
   });
 
   test("an epoch from the environment", async () => {
-    assert.equal((await requestOf(["ctx"], { env: { SOURCE_DATE_EPOCH: "5" } })).attributes["build-arg:SOURCE_DATE_EPOCH"], "5");
+    assert.equal(
+      (await requestOf(["ctx"], { env: { SOURCE_DATE_EPOCH: "5" } })).attributes["build-arg:SOURCE_DATE_EPOCH"],
+      "5",
+    );
   });
 
   test("proxies of docker's configuration, where the command line has none", async () => {
     mkdirSync(join(dir, "docker"));
-    writeFileSync(join(dir, "docker/config.json"), JSON.stringify({ proxies: { default: { httpProxy: "http://p:1", noProxy: "localhost" } } }));
-    const { attributes } = await requestOf(["--build-arg", "no_proxy=x", "ctx"], { env: { DOCKER_CONFIG: join(dir, "docker") } });
-    assert.deepEqual({ ...attributes }, { filename: "Dockerfile", "build-arg:no_proxy": "x", "build-arg:HTTP_PROXY": "http://p:1" });
+    writeFileSync(
+      join(dir, "docker/config.json"),
+      JSON.stringify({ proxies: { default: { httpProxy: "http://p:1", noProxy: "localhost" } } }),
+    );
+    const { attributes } = await requestOf(["--build-arg", "no_proxy=x", "ctx"], {
+      env: { DOCKER_CONFIG: join(dir, "docker") },
+    });
+    assert.deepEqual(
+      { ...attributes },
+      { filename: "Dockerfile", "build-arg:no_proxy": "x", "build-arg:HTTP_PROXY": "http://p:1" },
+    );
   });
 
   test("outputs: the image is kept by default; names, annotations and places go where they belong", async () => {
     const plain = await requestOf(["-t", "a", "-t", "b:1", "--annotation", "x=y", "ctx"]);
-    assert.deepEqual(plain.request.Exporters.map(({ Type, Attrs }) => [Type, { ...Attrs }]), [["image", { name: "a,b:1", "annotation.x": "y" }]]);
+    assert.deepEqual(
+      plain.request.Exporters.map(({ Type, Attrs }) => [Type, { ...Attrs }]),
+      [["image", { name: "a,b:1", "annotation.x": "y" }]],
+    );
     assert.equal(plain.session.output(0), undefined);
-    const several = await requestOf(["-t", "a", "-o", "out", "-o", "type=oci,dest=o.tar,compression=zstd", "-o", "type=cacheonly", "-o", "type=docker,dest=d,tar=false", "ctx"]);
-    assert.deepEqual(several.request.Exporters.map(({ Type, Attrs }) => [Type, { ...Attrs }]), [
-      ["local", {}],
-      ["oci", { compression: "zstd", name: "a" }],
-      ["docker", { tar: "false", name: "a" }],
+    const several = await requestOf([
+      "-t",
+      "a",
+      "-o",
+      "out",
+      "-o",
+      "type=oci,dest=o.tar,compression=zstd",
+      "-o",
+      "type=cacheonly",
+      "-o",
+      "type=docker,dest=d,tar=false",
+      "ctx",
     ]);
-    assert.deepEqual([0, 1, 2].map((i) => several.session.output(i)), [
-      { kind: "directory", path: join(dir, "out") },
-      { kind: "file", path: join(dir, "o.tar") },
-      { kind: "directory", path: join(dir, "d") },
-    ]);
+    assert.deepEqual(
+      several.request.Exporters.map(({ Type, Attrs }) => [Type, { ...Attrs }]),
+      [
+        ["local", {}],
+        ["oci", { compression: "zstd", name: "a" }],
+        ["docker", { tar: "false", name: "a" }],
+      ],
+    );
+    assert.deepEqual(
+      [0, 1, 2].map((i) => several.session.output(i)),
+      [
+        { kind: "directory", path: join(dir, "out") },
+        { kind: "file", path: join(dir, "o.tar") },
+        { kind: "directory", path: join(dir, "d") },
+      ],
+    );
     assert.equal((await requestOf(["-o", "-", "ctx"])).session.output(0)?.kind, "stream");
     assert.deepEqual((await requestOf(["-o", "type=cacheonly", "ctx"])).request.Exporters, []);
   });
 
   test("where the Dockerfile is", async () => {
     const outside = await requestOf(["-f", "other/My.Dockerfile", "ctx"]);
-    assert.deepEqual([outside.attributes["filename"], outside.session.localDir("dockerfile"), outside.session.localDir("context")], ["My.Dockerfile", join(dir, "other"), join(dir, "ctx")]);
+    assert.deepEqual(
+      [outside.attributes["filename"], outside.session.localDir("dockerfile"), outside.session.localDir("context")],
+      ["My.Dockerfile", join(dir, "other"), join(dir, "ctx")],
+    );
     assert.equal((await requestOf(["lower"])).attributes["filename"], "dockerfile");
     let text = "";
     await requestOf(["-f", "-", "ctx"], {
@@ -132,7 +197,8 @@ suite("the request", () => {
   test("stand-in bases: for the bundled examples, or by flag", async () => {
     mkdirSync(join(dir, "examples/hello"), { recursive: true });
     const env = { SLIPWAY_HOME: dir };
-    const asked = async (argv: readonly string[], given = env as Record<string, string>) => (await requestOf(argv, { env: given })).opened[0]?.standInBases;
+    const asked = async (argv: readonly string[], given = env as Record<string, string>) =>
+      (await requestOf(argv, { env: given })).opened[0]?.standInBases;
     assert.equal(await asked(["examples/hello"]), true);
     assert.equal(await asked(["--stand-in-bases=false", "examples/hello"]), false);
     assert.equal(await asked(["ctx"]), false);
@@ -142,21 +208,39 @@ suite("the request", () => {
 
 suite("what is refused before anything is built", () => {
   const rows: [readonly string[], string | RegExp][] = [
-    [["nope"], 'ERROR: failed to build: unable to prepare context: path "nope" not found\nhint: the last argument is the folder to build from; use . for the current one\n'],
+    [
+      ["nope"],
+      'ERROR: failed to build: unable to prepare context: path "nope" not found\nhint: the last argument is the folder to build from; use . for the current one\n',
+    ],
     [["-t", "Bad", "ctx"], 'ERROR: failed to build: invalid tag "Bad": repository name must be lowercase\n'],
     [["-t", "a b", "ctx"], 'ERROR: failed to build: invalid tag "a b": invalid reference format\n'],
-    [["--secret", "id=x,src=gone", "ctx"], /^ERROR: failed to build: failed to stat \/.*\/gone: no such file or directory\nhint: the secret "x"/],
+    [
+      ["--secret", "id=x,src=gone", "ctx"],
+      /^ERROR: failed to build: failed to stat \/.*\/gone: no such file or directory\nhint: the secret "x"/,
+    ],
     [["--secret", "id=x,password=hunter2", "ctx"], "ERROR: unexpected key 'password' in 'password=…'\n"],
-    [["--ssh", "default", "ctx"], /^ERROR: failed to build: invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set\nhint: /],
-    [["--ssh", "a=token", "ctx"], /^ERROR: failed to build: failed to parse \/.*\/token: .*\nhint: load the key into an agent/],
+    [
+      ["--ssh", "default", "ctx"],
+      /^ERROR: failed to build: invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set\nhint: /,
+    ],
+    [
+      ["--ssh", "a=token", "ctx"],
+      /^ERROR: failed to build: failed to parse \/.*\/token: .*\nhint: load the key into an agent/,
+    ],
     [["--network", "bridge", "ctx"], /^ERROR: failed to build: network mode "bridge" not supported/],
-    [["--no-cache", "--no-cache-filter=a", "ctx"], "ERROR: failed to build: --no-cache and --no-cache-filter cannot currently be used together\n"],
+    [
+      ["--no-cache", "--no-cache-filter=a", "ctx"],
+      "ERROR: failed to build: --no-cache and --no-cache-filter cannot currently be used together\n",
+    ],
     [["-o", "type=zip,dest=x", "ctx"], /^ERROR: failed to build: exporter "zip" could not be found\nhint: known types/],
     [["-o", "type=local", "ctx"], "ERROR: failed to build: dest is required for local exporter\n"],
     [["-o", "token", "ctx"], "ERROR: failed to build: destination directory token is a file\n"],
     [["-o", "type=tar,dest=ctx", "ctx"], "ERROR: failed to build: destination file ctx is a directory\n"],
     [["-o", "-", "-o", "type=oci", "ctx"], "ERROR: failed to build: multiple outputs configured to write to stdout\n"],
-    [["-o", "type=local,dest=/tmp,mode=delete", "ctx"], 'ERROR: failed to build: local output mode=delete for destination "/tmp" requires --allow=buildx.local.delete\n'],
+    [
+      ["-o", "type=local,dest=/tmp,mode=delete", "ctx"],
+      'ERROR: failed to build: local output mode=delete for destination "/tmp" requires --allow=buildx.local.delete\n',
+    ],
     [["--iidfile", "i", "-o", "out", "ctx"], "ERROR: local and tar exporters are incompatible with image ID file\n"],
     [["--progress", "loud", "ctx"], "ERROR: invalid progress mode loud\n"],
     [["--progress", "tty", "ctx"], /^ERROR: failed to get console/],
@@ -168,16 +252,31 @@ suite("what is refused before anything is built", () => {
     [["--cache-from", "x", "ctx"], /^ERROR: --cache-from is not in this version/],
     [["--check", "ctx"], /^ERROR: --check is not/],
     [["--call=targets", "ctx"], /^ERROR: --call=targets is not/],
-    [["--provenance=mode=max", "ctx"], /^ERROR: attestations \(provenance\) is not|^ERROR: attestations \(provenance\)/],
+    [
+      ["--provenance=mode=max", "ctx"],
+      /^ERROR: attestations \(provenance\) is not|^ERROR: attestations \(provenance\)/,
+    ],
     [["--sbom=true", "ctx"], /^ERROR: attestations \(sbom\)/],
-    [["-o", "type=docker", "ctx"], /^ERROR: failed to build: loading an image into Docker is not in this version.*\nhint: write it to a file/],
+    [
+      ["-o", "type=docker", "ctx"],
+      /^ERROR: failed to build: loading an image into Docker is not in this version.*\nhint: write it to a file/,
+    ],
     [["-o", "type=registry,name=x", "ctx"], /^ERROR: failed to build: pushing to a registry is not/],
     [["--builder", "remote1", "ctx"], /^ERROR: no builder "remote1" found\n/],
     [["https://github.com/a/b.git"], /^ERROR: failed to build: a remote build context is not in this version/],
-    [["-f", "-", "-"], "ERROR: failed to build: invalid argument: can't use stdin for both build context and dockerfile\n"],
-    [["-f", "x", "-"], "ERROR: failed to build: ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles\n"],
+    [
+      ["-f", "-", "-"],
+      "ERROR: failed to build: invalid argument: can't use stdin for both build context and dockerfile\n",
+    ],
+    [
+      ["-f", "x", "-"],
+      "ERROR: failed to build: ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles\n",
+    ],
     [["--build-context", "a", "ctx"], "ERROR: failed to build: invalid context value: a, expected key=value\n"],
-    [["--build-context", "a=gone", "ctx"], "ERROR: failed to build: failed to get build context a: stat gone: no such file or directory\n"],
+    [
+      ["--build-context", "a=gone", "ctx"],
+      "ERROR: failed to build: failed to get build context a: stat gone: no such file or directory\n",
+    ],
   ];
   for (const [argv, expected] of rows) {
     test(argv.join(" "), async () => {
@@ -189,7 +288,14 @@ suite("what is refused before anything is built", () => {
   }
 
   test("switched-off attestations and dead flags of docker's are no obstacle", async () => {
-    const { code, stderr } = await build(["--provenance=false", "--sbom=false", "--rm", "--squash", "--attest=type=sbom,disabled=true", "ctx"]);
+    const { code, stderr } = await build([
+      "--provenance=false",
+      "--sbom=false",
+      "--rm",
+      "--squash",
+      "--attest=type=sbom,disabled=true",
+      "ctx",
+    ]);
     assert.equal(code, 0);
     assert.match(stderr, /^WARNING: experimental flag squash is removed/);
   });
@@ -212,7 +318,10 @@ Next:    slipway inspect hello
 `,
     );
     const files = await build(["-t", "hello", "-o", "type=docker,dest=token", "-o", "out", "ctx"]);
-    assert.equal(files.stderr, `\nWrote:   ${dir}/token (5B), type docker\nWrote:   ${dir}/out, type local\n\nNext:    docker load -i ${dir}/token\n         ls ${dir}/out\n`);
+    assert.equal(
+      files.stderr,
+      `\nWrote:   ${dir}/token (5B), type docker\nWrote:   ${dir}/out, type local\n\nNext:    docker load -i ${dir}/token\n         ls ${dir}/out\n`,
+    );
   });
 
   test("-q prints the image's ID alone; rawjson says nothing more", async () => {
@@ -225,7 +334,13 @@ Next:    slipway inspect hello
   test("files for scripts", async () => {
     const descriptor = Buffer.from('{"size":5,"annotations":{"a":"<b>"}}').toString("base64");
     const solve = () =>
-      Promise.resolve({ "image.name": "hello", "containerimage.config.digest": "sha256:c1", "containerimage.digest": "sha256:d1", "containerimage.descriptor": descriptor, other: "dGV4dA==" });
+      Promise.resolve({
+        "image.name": "hello",
+        "containerimage.config.digest": "sha256:c1",
+        "containerimage.digest": "sha256:d1",
+        "containerimage.descriptor": descriptor,
+        other: "dGV4dA==",
+      });
     await build(["--iidfile", "iid", "--metadata-file", "meta.json", "ctx"], { solve });
     assert.equal(readFileSync(join(dir, "iid"), "utf8"), "sha256:c1");
     assert.equal(
@@ -257,7 +372,11 @@ Next:    slipway inspect hello
         onStatus(vertex("run RUN false", { started: 0, completed: 1, error }));
         const text = Buffer.from("FROM scratch\nRUN false\n");
         return Promise.reject(
-          new BuildError(error, { code: "STEP_FAILED", hint: "look above", sources: [{ filename: "Dockerfile", language: "Dockerfile", text, ranges: [{ start: 2, end: 2 }] }] }),
+          new BuildError(error, {
+            code: "STEP_FAILED",
+            hint: "look above",
+            sources: [{ filename: "Dockerfile", language: "Dockerfile", text, ranges: [{ start: 2, end: 2 }] }],
+          }),
         );
       },
     });
@@ -295,7 +414,10 @@ hint: look above
 });
 
 suite("signals", () => {
-  for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  for (const [signal, expected] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
     test(`${signal} once cancels and waits; twice ends at once`, async () => {
       let send: (signal: "SIGINT" | "SIGTERM") => void = () => {};
       const result = await build(["ctx"], {
@@ -311,7 +433,10 @@ suite("signals", () => {
       });
       assert.equal(result.code, expected);
       assert.deepEqual(result.exits, [expected]);
-      assert.equal(result.stderr, "canceling… (once more to stop at once)\nERROR: failed to build: failed to solve: Canceled: context canceled\n");
+      assert.equal(
+        result.stderr,
+        "canceling… (once more to stop at once)\nERROR: failed to build: failed to solve: Canceled: context canceled\n",
+      );
       assert.equal(result.builder.closed, true);
     });
   }

@@ -22,7 +22,8 @@ export function parseCsv(line: string): string[] {
     at++;
     for (;;) {
       const quote = text.indexOf('"', at);
-      if (quote < 0) throw new Error(`parse error on line 1, column ${at + 1}: extraneous or missing " in quoted-field`);
+      if (quote < 0)
+        throw new Error(`parse error on line 1, column ${at + 1}: extraneous or missing " in quoted-field`);
       field += text.slice(at, quote);
       at = quote + 1;
       if (text[at] !== '"') break;
@@ -31,7 +32,8 @@ export function parseCsv(line: string): string[] {
     }
     fields.push(field);
     if (at === text.length) return fields;
-    if (text[at] !== ",") throw new Error(`parse error on line 1, column ${at}: extraneous or missing " in quoted-field`);
+    if (text[at] !== ",")
+      throw new Error(`parse error on line 1, column ${at}: extraneous or missing " in quoted-field`);
     at++;
   }
 }

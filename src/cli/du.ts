@@ -33,7 +33,9 @@ async function runDu({ flags, shell, root }: Invocation): Promise<number> {
   await using builder = await shell.openBuilder({ root });
   const now = shell.now();
   const all = await builder.diskUsage({ filters });
-  const records = all.filter(({ lastUsedAtMs, createdAtMs }) => now - (lastUsedAtMs ?? createdAtMs) >= (keepDurationMs ?? 0));
+  const records = all.filter(
+    ({ lastUsedAtMs, createdAtMs }) => now - (lastUsedAtMs ?? createdAtMs) >= (keepDurationMs ?? 0),
+  );
   const { stdout } = shell;
   if (format === "json") {
     for (const record of records) stdout.write(`${goJson(usageFields(record, now))}\n`);
@@ -43,7 +45,8 @@ async function runDu({ flags, shell, root }: Invocation): Promise<number> {
     for (const record of records) stdout.write(`${renderTemplate(format, usageFields(record, now))}\n`);
     return 0;
   }
-  if (flags.bool("verbose") || format === "pretty") for (const record of records) stdout.write(usageDetails(record, now));
+  if (flags.bool("verbose") || format === "pretty")
+    for (const record of records) stdout.write(usageDetails(record, now));
   else stdout.write(alignSpaces([usageHeader, ...records.map((record) => usageRow(record, now))]));
   if (flags.list("filter").length === 0) stdout.write(summary(records));
   return 0;

@@ -38,7 +38,9 @@ export function renderError(error: unknown, { debug }: { debug: boolean }): stri
   for (const span of facts?.sources ?? []) out += sourceExcerpt(span);
   out += `ERROR: ${redact(messageOf(error))}\n`;
   if (facts?.hint !== undefined) out += `hint: ${facts.hint}\n`;
-  if (debug) for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) out += `${redact(cause.stack ?? cause.message)}\n`;
+  if (debug)
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
+      out += `${redact(cause.stack ?? cause.message)}\n`;
   // oxlint-disable-next-line no-control-regex
   return out.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "");
 }

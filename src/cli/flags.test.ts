@@ -33,7 +33,12 @@ suite("flags are read by pflag's rules", () => {
     ["letters together", ["-qa"], { quiet: true, all: true }, []],
     ["letters and a value", ["-qfx"], { quiet: true, file: "x" }, []],
     ["arrays are not split", ["-t", "a,b", "-tc", "-t=d"], { tag: ["a,b", "c", "d"] }, []],
-    ["slices are split, quotes hold", ["--add-host", 'a:1,"b:2,3"', "--add-host=c:4"], { "add-host": ["a:1", "b:2,3", "c:4"] }, []],
+    [
+      "slices are split, quotes hold",
+      ["--add-host", 'a:1,"b:2,3"', "--add-host=c:4"],
+      { "add-host": ["a:1", "b:2,3", "c:4"] },
+      [],
+    ],
     ["flags after arguments", [".", "--pull", "x"], { pull: true }, [".", "x"]],
     ["-- ends the flags", ["--pull", "--", "--quiet", "-t"], { pull: true, quiet: false }, ["--quiet", "-t"]],
     ["- is an argument", ["-f", "-", "-"], { file: "-" }, ["-"]],
@@ -47,7 +52,13 @@ suite("flags are read by pflag's rules", () => {
       for (const [flag, value] of Object.entries(expected)) {
         const { values } = parsed;
         const found =
-          typeof value === "boolean" ? values.bool(flag) : typeof value === "number" ? values.number(flag) : Array.isArray(value) ? values.list(flag) : values.string(flag);
+          typeof value === "boolean"
+            ? values.bool(flag)
+            : typeof value === "number"
+              ? values.number(flag)
+              : Array.isArray(value)
+                ? values.list(flag)
+                : values.string(flag);
         assert.deepEqual(found, value, flag);
       }
       assert.deepEqual(parsed.args, args);
@@ -65,14 +76,26 @@ suite("what can't be read is refused in docker's words", () => {
     [["-qf"], "flag needs an argument: 'f' in -f"],
     [["--=x"], "bad flag syntax: --=x"],
     [["---x"], "bad flag syntax: ---x"],
-    [["--pull=maybe"], 'invalid argument "maybe" for "--pull" flag: strconv.ParseBool: parsing "maybe": invalid syntax'],
+    [
+      ["--pull=maybe"],
+      'invalid argument "maybe" for "--pull" flag: strconv.ParseBool: parsing "maybe": invalid syntax',
+    ],
     [["-q=2"], 'invalid argument "2" for "-q, --quiet" flag: strconv.ParseBool: parsing "2": invalid syntax'],
-    [["--shm-size=x"], "invalid argument \"x\" for \"--shm-size\" flag: invalid size: 'x'"],
-    [["--shm-size=1x"], "invalid argument \"1x\" for \"--shm-size\" flag: invalid suffix: 'x'"],
-    [["--parallelism=two"], 'invalid argument "two" for "--parallelism" flag: strconv.ParseInt: parsing "two": invalid syntax'],
+    [["--shm-size=x"], 'invalid argument "x" for "--shm-size" flag: invalid size: \'x\''],
+    [["--shm-size=1x"], 'invalid argument "1x" for "--shm-size" flag: invalid suffix: \'x\''],
+    [
+      ["--parallelism=two"],
+      'invalid argument "two" for "--parallelism" flag: strconv.ParseInt: parsing "two": invalid syntax',
+    ],
     [["--ulimit=files=1"], 'invalid argument "files=1" for "--ulimit" flag: invalid ulimit type: files'],
-    [["--ulimit=nofile=9:8"], 'invalid argument "nofile=9:8" for "--ulimit" flag: ulimit soft limit must be less than or equal to hard limit: 9 > 8'],
-    [["--add-host", 'a"b'], 'invalid argument "a\\"b" for "--add-host" flag: parse error on line 1, column 2: bare " in non-quoted-field'],
+    [
+      ["--ulimit=nofile=9:8"],
+      'invalid argument "nofile=9:8" for "--ulimit" flag: ulimit soft limit must be less than or equal to hard limit: 9 > 8',
+    ],
+    [
+      ["--add-host", 'a"b'],
+      'invalid argument "a\\"b" for "--add-host" flag: parse error on line 1, column 2: bare " in non-quoted-field',
+    ],
   ];
   for (const [argv, message] of rows) {
     test(argv.join(" "), () => assert.throws(() => parseFlags(definitions, argv), new UsageError(message)));
@@ -83,6 +106,11 @@ test("help is seen wherever it stands; deprecated flags are named; the first arg
   assert.equal(parseFlags(definitions, [".", "--help"]).help, true);
   assert.equal(parseFlags(definitions, ["-qh"]).help, true);
   assert.equal(parseFlags(definitions, ["--", "--help"]).help, false);
-  assert.deepEqual(parseFlags(definitions, ["--keep=1"]).notices, ["Flag --keep has been deprecated, keep is now shm-size"]);
-  assert.deepEqual(parseFlags(definitions, ["-q", "build", "--pull"], { interspersed: false }).args, ["build", "--pull"]);
+  assert.deepEqual(parseFlags(definitions, ["--keep=1"]).notices, [
+    "Flag --keep has been deprecated, keep is now shm-size",
+  ]);
+  assert.deepEqual(parseFlags(definitions, ["-q", "build", "--pull"], { interspersed: false }).args, [
+    "build",
+    "--pull",
+  ]);
 });

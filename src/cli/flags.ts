@@ -106,7 +106,9 @@ export function parseFlags(
   { interspersed = true }: { interspersed?: boolean } = {},
 ): ParsedFlags {
   const byName = new Map(definitions.map((definition) => [definition.name, definition]));
-  const byShort = new Map(definitions.flatMap((definition) => (definition.short ? [[definition.short, definition]] : [])));
+  const byShort = new Map(
+    definitions.flatMap((definition) => (definition.short ? [[definition.short, definition]] : [])),
+  );
   const values = new FlagValues(definitions);
   const args: string[] = [];
   const notices: string[] = [];
@@ -185,9 +187,13 @@ function checkValue(target: FlagDefinition, named: FlagDefinition, text: string)
   try {
     switch (target.kind) {
       case "bool":
-        return goBool(text) === undefined ? refuse(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`) : [text];
+        return goBool(text) === undefined
+          ? refuse(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`)
+          : [text];
       case "int":
-        return /^[+-]?\d+$/.test(text) ? [text] : refuse(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+        return /^[+-]?\d+$/.test(text)
+          ? [text]
+          : refuse(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
       case "slice":
         return text === "" ? [] : parseCsv(text);
       case "bytes":

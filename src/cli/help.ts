@@ -61,7 +61,11 @@ function flagTable(flags: readonly FlagDefinition[], width: number): string {
     return { left: `  ${short}--${flag.name}${type === "" ? "" : ` ${type}`}`, help: flag.help + defaultNote(flag) };
   });
   const indent = Math.max(...rows.map(({ left }) => left.length)) + 3;
-  return rows.map(({ left, help }) => left.padEnd(indent) + fold(help, width - indent).replaceAll("\n", `\n${" ".repeat(indent)}`)).join("\n");
+  return rows
+    .map(
+      ({ left, help }) => left.padEnd(indent) + fold(help, width - indent).replaceAll("\n", `\n${" ".repeat(indent)}`),
+    )
+    .join("\n");
 }
 
 function defaultNote(flag: FlagDefinition): string {

@@ -32,7 +32,8 @@ async function runImages({ flags, shell, root }: Invocation): Promise<number> {
   const id = (digest: string) => (flags.bool("no-trunc") ? digest : digest.replace(/^sha256:/, "").slice(0, 12));
   if (flags.bool("quiet")) for (const { digest } of list) stdout.write(`${id(digest)}\n`);
   else if (format === "json") for (const image of list) stdout.write(`${goJson(fields(image, shell.now()))}\n`);
-  else if (format !== "" && format !== "table") for (const image of list) stdout.write(`${renderTemplate(format, fields(image, shell.now()))}\n`);
+  else if (format !== "" && format !== "table")
+    for (const image of list) stdout.write(`${renderTemplate(format, fields(image, shell.now()))}\n`);
   else {
     const rows = list.map((image) => [
       shortName(image.name),

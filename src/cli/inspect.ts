@@ -27,7 +27,8 @@ async function runInspect({ args, flags, shell, root }: Invocation): Promise<num
   const found: Record<string, unknown>[] = [];
   for (const name of args) found.push(describe(await builder.inspectImage(name), flags.string("platform")));
   const format = flags.string("format");
-  if (format === "" || format === "json") shell.stdout.write(`${JSON.stringify(found, undefined, format === "" ? 4 : undefined)}\n`);
+  if (format === "" || format === "json")
+    shell.stdout.write(`${JSON.stringify(found, undefined, format === "" ? 4 : undefined)}\n`);
   else for (const image of found) shell.stdout.write(`${renderTemplate(format, image)}\n`);
   return 0;
 }
@@ -38,7 +39,8 @@ function describe(details: ImageDetails, platform: string): Record<string, unkno
     platform === ""
       ? (details.images.find((candidate) => candidate.platform === own) ?? details.images[0])
       : details.images.find((candidate) => candidate.platform === platform);
-  if (!image && platform !== "") throw new Error(`image ${details.name} has no platform ${platform}, only ${details.platforms.join(", ")}`);
+  if (!image && platform !== "")
+    throw new Error(`image ${details.name} has no platform ${platform}, only ${details.platforms.join(", ")}`);
   const config = (image?.config ?? {}) as Record<string, unknown>;
   const rootfs = (config["rootfs"] ?? {}) as Record<string, unknown>;
   const name = shortName(details.name);

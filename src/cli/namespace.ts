@@ -8,14 +8,25 @@ import type { CommandDefinition } from "./command.ts";
 
 /** Replaces this process by one in a private mount namespace, or returns where that is done, not needed or not possible. */
 export function enterMountNamespace(_command: CommandDefinition): void {
-  const { env, execve } = process;
-  if (env["SLIPWAY_NAMESPACE"] !== undefined || process.getuid?.() !== 0 || typeof execve !== "function") return;
+  const { env } = process;
+  if (env["SLIPWAY_NAMESPACE"] !== undefined || process.getuid?.() !== 0 || typeof process.execve !== "function")
+    return;
   const unshare = findProgram("unshare", env["PATH"] ?? "");
   if (unshare === undefined || spawnSync(unshare, ["-m", "true"]).status !== 0) return;
   const script = process.argv[1];
   if (script === undefined) return;
-  const args = [unshare, "-m", "--propagation", "slave", "--", process.execPath, ...process.execArgv, script, ...process.argv.slice(2)];
-  process.execve!(unshare, args, { ...definedOf(env), SLIPWAY_NAMESPACE: "private" });
+  const args = [
+    unshare,
+    "-m",
+    "--propagation",
+    "slave",
+    "--",
+    process.execPath,
+    ...process.execArgv,
+    script,
+    ...process.argv.slice(2),
+  ];
+  process.execve(unshare, args, { ...definedOf(env), SLIPWAY_NAMESPACE: "private" });
 }
 
 function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {

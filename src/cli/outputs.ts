@@ -54,7 +54,10 @@ export interface ResolveOptions {
 }
 
 /** Decides where each entry writes and refuses what can't work before anything is built; `cacheonly` entries drop out. */
-export async function resolveOutputs(entries: readonly OutputEntry[], options: ResolveOptions): Promise<ResolvedOutput[]> {
+export async function resolveOutputs(
+  entries: readonly OutputEntry[],
+  options: ResolveOptions,
+): Promise<ResolvedOutput[]> {
   const resolved: ResolvedOutput[] = [];
   let stdoutTaken = false;
   for (const { type, attributes, destination } of entries) {
@@ -66,8 +69,10 @@ export async function resolveOutputs(entries: readonly OutputEntry[], options: R
       });
     }
     if (type === "cacheonly") continue;
-    if (type === "registry" || (type === "image" && goBool(attributes.get("push") ?? "") === true)) throw later("pushing to a registry");
-    const asTar = type === "tar" || ((type === "oci" || type === "docker") && (goBool(attributes.get("tar") ?? "") ?? true));
+    if (type === "registry" || (type === "image" && goBool(attributes.get("push") ?? "") === true))
+      throw later("pushing to a registry");
+    const asTar =
+      type === "tar" || ((type === "oci" || type === "docker") && (goBool(attributes.get("tar") ?? "") ?? true));
     if (type === "local" || ((type === "oci" || type === "docker") && !asTar)) {
       const target = await directoryTarget(type, destination, options.cwd);
       if (type === "local") await checkDelete(attributes.get("mode"), target, options);
@@ -79,11 +84,15 @@ export async function resolveOutputs(entries: readonly OutputEntry[], options: R
       continue;
     }
     if (destination === undefined && type === "docker") {
-      throw later("loading an image into Docker", "write it to a file with -o type=docker,dest=FILE, then run: docker load -i FILE");
+      throw later(
+        "loading an image into Docker",
+        "write it to a file with -o type=docker,dest=FILE, then run: docker load -i FILE",
+      );
     }
     if (destination === undefined || destination === "" || destination === "-") {
       if (stdoutTaken) throw new Error("multiple outputs configured to write to stdout");
-      if (options.stdout.isTTY === true) throw new Error(`dest file is required for ${type} exporter. refusing to write to console`);
+      if (options.stdout.isTTY === true)
+        throw new Error(`dest file is required for ${type} exporter. refusing to write to console`);
       stdoutTaken = true;
       resolved.push({ type, attributes, target: { kind: "stream", stream: options.stdout } });
       continue;
@@ -115,11 +124,17 @@ async function statIfThere(path: string, complaint: string) {
 }
 
 /** `mode=delete` empties the destination first, so it stays below the working directory unless allowed. */
-async function checkDelete(mode: string | undefined, path: string, { cwd, localDelete }: ResolveOptions): Promise<void> {
+async function checkDelete(
+  mode: string | undefined,
+  path: string,
+  { cwd, localDelete }: ResolveOptions,
+): Promise<void> {
   if (mode !== "delete" || localDelete) return;
   const from = relative(await realpath(cwd), await realExistingPath(path));
   if (from !== "" && !isAbsolute(from) && from !== ".." && !from.startsWith(`..${sep}`)) return;
-  throw new Error(`local output mode=delete for destination ${JSON.stringify(path)} requires --allow=buildx.local.delete`);
+  throw new Error(
+    `local output mode=delete for destination ${JSON.stringify(path)} requires --allow=buildx.local.delete`,
+  );
 }
 
 async function realExistingPath(path: string): Promise<string> {

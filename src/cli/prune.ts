@@ -31,7 +31,10 @@ export const prune: CommandDefinition = {
   ],
   examples: [
     { what: "Remove what no image or running build needs", line: "slipway prune -f" },
-    { what: "Keep 20 GB of what was used in the last week", line: "slipway prune -f --reserved-space 20GB --filter until=168h" },
+    {
+      what: "Keep 20 GB of what was used in the last week",
+      line: "slipway prune -f --reserved-space 20GB --filter until=168h",
+    },
   ],
   run: runPrune,
 };
@@ -39,7 +42,11 @@ export const prune: CommandDefinition = {
 async function runPrune({ flags, shell, root }: Invocation): Promise<number> {
   const { filters, keepDurationMs } = parseFilters(flags.list("filter"));
   const what = flags.bool("all") ? "all build cache" : "all dangling build cache";
-  if (!flags.bool("force") && !(await confirmed(shell, `WARNING! This will remove ${what}. Are you sure you want to continue?`))) return 0;
+  if (
+    !flags.bool("force") &&
+    !(await confirmed(shell, `WARNING! This will remove ${what}. Are you sure you want to continue?`))
+  )
+    return 0;
 
   await using builder = await shell.openBuilder({ root });
   const controller = new AbortController();

@@ -11,7 +11,8 @@ test("docs/cli is what scripts/docs.ts writes", () => {
   const pages = referencePages();
   const dir = join(home, "docs/cli");
   assert.deepEqual(readdirSync(dir).toSorted(), [...pages.keys()].toSorted());
-  for (const [name, text] of pages) assert.equal(readFileSync(join(dir, name), "utf8"), text, `${name}: run node scripts/docs.ts`);
+  for (const [name, text] of pages)
+    assert.equal(readFileSync(join(dir, name), "utf8"), text, `${name}: run node scripts/docs.ts`);
 });
 
 test("the version is that of package.json", () => {

@@ -34,14 +34,20 @@ function overview(): string {
 }
 
 function commandPage(command: CommandDefinition): string {
-  const parts = [`# slipway ${command.name}\n\n${generated}`, `\`\`\`text\n${usageLine(command)}\n\`\`\`\n`, `${command.summary}.\n`];
+  const parts = [
+    `# slipway ${command.name}\n\n${generated}`,
+    `\`\`\`text\n${usageLine(command)}\n\`\`\`\n`,
+    `${command.summary}.\n`,
+  ];
   if (command.description !== undefined) parts.push(`${command.description}\n`);
   if (command.aliases && command.aliases.length > 0) {
     parts.push(`Aliases: ${[command.name, ...command.aliases].map((name) => `\`slipway ${name}\``).join(", ")}\n`);
   }
   if (command.flags.length > 0) parts.push(`## Options\n\n${flagTable(command.flags)}`);
   if (command.examples.length > 0) {
-    parts.push(`## Examples\n\n${command.examples.map(({ what, line }) => `${what}:\n\n\`\`\`sh\n${line}\n\`\`\`\n`).join("\n")}`);
+    parts.push(
+      `## Examples\n\n${command.examples.map(({ what, line }) => `${what}:\n\n\`\`\`sh\n${line}\n\`\`\`\n`).join("\n")}`,
+    );
   }
   return parts.join("\n");
 }

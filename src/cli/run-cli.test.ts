@@ -7,7 +7,8 @@ suite("the command line", () => {
     const bare = await run([]);
     assert.equal(bare.code, 0);
     assert.match(bare.stdout, /^Usage: {2}slipway \[OPTIONS\] COMMAND\n\nBuild container images/);
-    for (const verb of ["build", "images", "inspect", "rmi", "du", "prune", "version"]) assert.match(bare.stdout, new RegExp(`\n  ${verb} +\\S`));
+    for (const verb of ["build", "images", "inspect", "rmi", "du", "prune", "version"])
+      assert.match(bare.stdout, new RegExp(`\n  ${verb} +\\S`));
     assert.equal((await run(["--help"])).stdout, bare.stdout);
     assert.equal((await run(["help"])).stdout, bare.stdout);
   });
@@ -54,7 +55,10 @@ Options:
 
   test("wrong words end with exit code 1 and a way out", async () => {
     const rows: [readonly string[], string][] = [
-      [["biuld"], "slipway: unknown command: slipway biuld\n\nDid you mean 'slipway build'?\n\nRun 'slipway --help' for more information\n"],
+      [
+        ["biuld"],
+        "slipway: unknown command: slipway biuld\n\nDid you mean 'slipway build'?\n\nRun 'slipway --help' for more information\n",
+      ],
       [["zzz"], "slipway: unknown command: slipway zzz\n\nRun 'slipway --help' for more information\n"],
       [["help", "zzz"], "slipway: unknown command: slipway zzz\n\nRun 'slipway --help' for more information\n"],
       [["--nope"], "unknown flag: --nope\n\nRun 'slipway --help' for more information\n"],
@@ -62,9 +66,18 @@ Options:
         ["build", "--tagg", "x", "."],
         "unknown flag: --tagg\n\nDid you mean --tag?\n\nUsage:  slipway build [OPTIONS] PATH | -\n\nRun 'slipway build --help' for more information\n",
       ],
-      [["build"], "ERROR: slipway: 'slipway build' requires 1 argument\n\nUsage:  slipway build [OPTIONS] PATH | -\n\nRun 'slipway build --help' for more information\n"],
-      [["du", "x"], "ERROR: slipway: 'slipway du' accepts no arguments\n\nUsage:  slipway du [OPTIONS]\n\nRun 'slipway du --help' for more information\n"],
-      [["rmi"], "ERROR: slipway: 'slipway rmi' requires at least 1 argument\n\nUsage:  slipway rmi [OPTIONS] IMAGE [IMAGE...]\n\nRun 'slipway rmi --help' for more information\n"],
+      [
+        ["build"],
+        "ERROR: slipway: 'slipway build' requires 1 argument\n\nUsage:  slipway build [OPTIONS] PATH | -\n\nRun 'slipway build --help' for more information\n",
+      ],
+      [
+        ["du", "x"],
+        "ERROR: slipway: 'slipway du' accepts no arguments\n\nUsage:  slipway du [OPTIONS]\n\nRun 'slipway du --help' for more information\n",
+      ],
+      [
+        ["rmi"],
+        "ERROR: slipway: 'slipway rmi' requires at least 1 argument\n\nUsage:  slipway rmi [OPTIONS] IMAGE [IMAGE...]\n\nRun 'slipway rmi --help' for more information\n",
+      ],
     ];
     for (const [argv, stderr] of rows) {
       const { code, ...found } = await run(argv);
@@ -87,10 +100,21 @@ Options:
 
 suite("verbs about what is kept", () => {
   test("images", async () => {
-    assert.equal((await run(["images"])).stdout, "NAME           DIGEST         CREATED              SIZE      PLATFORMS\nhello:latest   abababababab   About a minute ago   4.32MB    linux/amd64\n");
+    assert.equal(
+      (await run(["images"])).stdout,
+      "NAME           DIGEST         CREATED              SIZE      PLATFORMS\nhello:latest   abababababab   About a minute ago   4.32MB    linux/amd64\n",
+    );
     assert.equal((await run(["images", "-q"])).stdout, "abababababab\n");
     assert.equal((await run(["images", "--format", "{{.Name}} {{.Size}}"])).stdout, "hello:latest 4.32MB\n");
-    assert.deepEqual(Object.keys(JSON.parse((await run(["images", "--format=json"])).stdout) as object), ["CreatedAt", "CreatedSince", "Digest", "MediaType", "Name", "Platforms", "Size"]);
+    assert.deepEqual(Object.keys(JSON.parse((await run(["images", "--format=json"])).stdout) as object), [
+      "CreatedAt",
+      "CreatedSince",
+      "Digest",
+      "MediaType",
+      "Name",
+      "Platforms",
+      "Size",
+    ]);
   });
 
   test("inspect", async () => {
@@ -98,9 +122,15 @@ suite("verbs about what is kept", () => {
     assert.deepEqual(image?.["Config"], { Env: ["PATH=/bin"] });
     assert.deepEqual(image?.["RootFS"], { Type: "layers", Layers: ["sha256:l"] });
     assert.deepEqual(image?.["RepoTags"], ["hello:latest"]);
-    assert.equal((await run(["inspect", "-f", "{{.Architecture}} {{json .Config.Env}}", "hello"])).stdout, 'amd64 ["PATH=/bin"]\n');
+    assert.equal(
+      (await run(["inspect", "-f", "{{.Architecture}} {{json .Config.Env}}", "hello"])).stdout,
+      'amd64 ["PATH=/bin"]\n',
+    );
     const missing = await run(["inspect", "nope"]);
-    assert.deepEqual([missing.code, missing.stderr], [1, "ERROR: image nope not found\nhint: slipway images lists them\n"]);
+    assert.deepEqual(
+      [missing.code, missing.stderr],
+      [1, "ERROR: image nope not found\nhint: slipway images lists them\n"],
+    );
     assert.equal((await run(["inspect", "--platform", "linux/arm64", "hello"])).code, 1);
   });
 
@@ -124,7 +154,10 @@ Reclaimable:\t1.5MB
 Total:\t\t1.5MB
 `,
     );
-    assert.match((await run(["du", "--verbose"])).stdout, /^ID: {11}abc\nParents:\n - base\nCreated at: {3}2026-01-01 22:00:00 \+0000 UTC\nMutable: {6}false\n/);
+    assert.match(
+      (await run(["du", "--verbose"])).stdout,
+      /^ID: {11}abc\nParents:\n - base\nCreated at: {3}2026-01-01 22:00:00 \+0000 UTC\nMutable: {6}false\n/,
+    );
     assert.equal((await run(["du", "--format={{.ID}}"])).stdout, "abc\ndef\n");
     assert.doesNotMatch((await run(["du", "--filter", "type=regular"])).stdout, /Total/);
     assert.match((await run(["du", "--filter", "until=x"])).stderr, /^ERROR: "until" filter expects a duration/);
@@ -132,11 +165,22 @@ Total:\t\t1.5MB
 
   test("prune asks first, passes its limits on and sums up", async () => {
     const refused = await run(["prune"], { stdin: "n\n" });
-    assert.deepEqual([refused.code, refused.builder.pruned, refused.stdout], [0, [], "WARNING! This will remove all dangling build cache. Are you sure you want to continue? [y/N] "]);
+    assert.deepEqual(
+      [refused.code, refused.builder.pruned, refused.stdout],
+      [0, [], "WARNING! This will remove all dangling build cache. Are you sure you want to continue? [y/N] "],
+    );
     assert.deepEqual((await run(["prune"])).builder.pruned, []);
-    const agreed = await run(["prune", "-a", "--keep-storage", "1GB", "--filter", "until=1h", "--filter", "type=regular"], { stdin: "y\n" });
-    assert.deepEqual(agreed.builder.pruned, [{ filters: ["type=regular"], all: true, keepDurationMs: 3_600_000, reservedBytes: 2 ** 30 }]);
-    assert.match(agreed.stderr, /Flag --keep-storage has been deprecated, keep-storage flag has been changed to reserved-space/);
+    const agreed = await run(
+      ["prune", "-a", "--keep-storage", "1GB", "--filter", "until=1h", "--filter", "type=regular"],
+      { stdin: "y\n" },
+    );
+    assert.deepEqual(agreed.builder.pruned, [
+      { filters: ["type=regular"], all: true, keepDurationMs: 3_600_000, reservedBytes: 2 ** 30 },
+    ]);
+    assert.match(
+      agreed.stderr,
+      /Flag --keep-storage has been deprecated, keep-storage flag has been changed to reserved-space/,
+    );
     const forced = await run(["prune", "-f"]);
     assert.match(forced.stdout, /^ID\t+RECLAIMABLE\tSIZE\t+LAST ACCESSED\nabc +\t/);
     assert.match(forced.stdout, /\nTotal:\t1\.5MB\n$/);

@@ -18,7 +18,9 @@ export type Enter = (command: CommandDefinition) => void;
 export async function runCli(argv: readonly string[], shell: Shell, enter: Enter = () => {}): Promise<number> {
   let debug = argv.includes("-D") || argv.includes("--debug");
   try {
-    const before = parseFlags([...globalFlags, { name: "version", short: "v", kind: "bool", help: "" }], argv, { interspersed: false });
+    const before = parseFlags([...globalFlags, { name: "version", short: "v", kind: "bool", help: "" }], argv, {
+      interspersed: false,
+    });
     const [word, ...rest] = before.args;
     if (before.values.bool("version")) return await runCommand(version, []);
     if (word === undefined || before.help) {
@@ -33,7 +35,8 @@ export async function runCli(argv: readonly string[], shell: Shell, enter: Enter
     }
     return await runCommand(command, [...argv.slice(0, argv.length - before.args.length), ...rest]);
   } catch (error) {
-    if (error instanceof UsageError) shell.stderr.write(`${error.message}\n\nRun 'slipway --help' for more information\n`);
+    if (error instanceof UsageError)
+      shell.stderr.write(`${error.message}\n\nRun 'slipway --help' for more information\n`);
     else shell.stderr.write(renderError(error, { debug }));
     return 1;
   }
@@ -53,7 +56,14 @@ export async function runCli(argv: readonly string[], shell: Shell, enter: Enter
         return 1;
       }
       if (command.mounts === true) enter(command);
-      return await command.run({ command, flags: values, args, shell, root: rootOf(values.string("root"), shell), debug });
+      return await command.run({
+        command,
+        flags: values,
+        args,
+        shell,
+        root: rootOf(values.string("root"), shell),
+        debug,
+      });
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       shell.stderr.write(`${usageMessage(command, error.message + suggestion(command, error.message))}\n`);
@@ -85,7 +95,12 @@ function unknownCommand(word: string): string {
 
 function suggestion(command: CommandDefinition, message: string): string {
   const unknown = /^unknown flag: --(.+)$/s.exec(message)?.[1];
-  const near = unknown && closest(unknown, [...command.flags, ...globalFlags].filter(({ hidden }) => hidden !== true).map(({ name }) => name));
+  const near =
+    unknown &&
+    closest(
+      unknown,
+      [...command.flags, ...globalFlags].filter(({ hidden }) => hidden !== true).map(({ name }) => name),
+    );
   return near ? `\n\nDid you mean --${near}?` : "";
 }
 

@@ -14,7 +14,11 @@ function evaluate(action: string, value: unknown): string {
   const path = (word: string | undefined): unknown => {
     if (word === undefined || !/^\.$|^(\.[A-Za-z_][A-Za-z0-9_]*)+$/.test(word)) throw refuse(action);
     let found = value;
-    for (const name of word.split(".").slice(1).filter((part) => part !== "")) found = field(found, name, action);
+    for (const name of word
+      .split(".")
+      .slice(1)
+      .filter((part) => part !== ""))
+      found = field(found, name, action);
     return found;
   };
   const [name, ...rest] = words;
@@ -57,5 +61,7 @@ function text(value: unknown): string {
 }
 
 function refuse(action: string): Error {
-  return new Error(`template: {{${action}}} is not understood; use {{.Field}}, {{json .Field}}, {{index .List 0}} or {{len .List}}`);
+  return new Error(
+    `template: {{${action}}} is not understood; use {{.Field}}, {{json .Field}}, {{index .List 0}} or {{len .List}}`,
+  );
 }

@@ -17,7 +17,10 @@ export interface FakeBuilder extends Builder {
 export type Solve = Builder["solve"];
 
 /** A builder with two records and one image; `solve` decides how builds end. */
-export function fakeBuilder(solve: Solve = () => Promise.resolve({ "containerimage.digest": "sha256:d1", "containerimage.config.digest": "sha256:c1" })): FakeBuilder {
+export function fakeBuilder(
+  solve: Solve = () =>
+    Promise.resolve({ "containerimage.digest": "sha256:d1", "containerimage.config.digest": "sha256:c1" }),
+): FakeBuilder {
   const records: UsageRecord[] = [
     record({ id: "abc", sizeBytes: 1_500_000, type: "regular", description: "RUN make", parents: ["base"] }),
     record({ id: "def", sizeBytes: 500, type: "exec.cachemount", mutable: true, shared: true, inUse: true }),
@@ -35,11 +38,22 @@ export function fakeBuilder(solve: Solve = () => Promise.resolve({ "containerima
         platform: "linux/amd64",
         digest: "sha256:m",
         manifest: { schemaVersion: 2 },
-        config: { architecture: "amd64", os: "linux", created: "2026-01-01T00:00:00Z", config: { Env: ["PATH=/bin"] }, rootfs: { type: "layers", diff_ids: ["sha256:l"] } },
+        config: {
+          architecture: "amd64",
+          os: "linux",
+          created: "2026-01-01T00:00:00Z",
+          config: { Env: ["PATH=/bin"] },
+          rootfs: { type: "layers", diff_ids: ["sha256:l"] },
+        },
       },
     ],
   };
-  const notFound = (name: string) => new BuildError(`image ${name} not found`, { code: "IMAGE_NOT_FOUND", status: "NotFound", hint: "slipway images lists them" });
+  const notFound = (name: string) =>
+    new BuildError(`image ${name} not found`, {
+      code: "IMAGE_NOT_FOUND",
+      status: "NotFound",
+      hint: "slipway images lists them",
+    });
   const known = (name: string) => ["hello", "hello:latest", image.digest].includes(name);
   const builder: FakeBuilder = {
     name: "embedded",
@@ -60,7 +74,10 @@ export function fakeBuilder(solve: Solve = () => Promise.resolve({ "containerima
     },
     images: () => Promise.resolve([image]),
     inspectImage: (name) => (known(name) ? Promise.resolve(image) : Promise.reject(notFound(name))),
-    removeImage: (name) => (known(name) ? Promise.resolve({ untagged: "hello:latest", deleted: image.digest }) : Promise.reject(notFound(name))),
+    removeImage: (name) =>
+      known(name)
+        ? Promise.resolve({ untagged: "hello:latest", deleted: image.digest })
+        : Promise.reject(notFound(name)),
     [Symbol.asyncDispose]() {
       builder.closed = true;
       return Promise.resolve();

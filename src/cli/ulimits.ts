@@ -18,10 +18,13 @@ export function parseUlimit(text: string): Ulimit {
   if (!names.has(name)) throw new Error(`invalid ulimit type: ${name}`);
   const limits = text.slice(equals + 1).split(":");
   if (limits.length > 2) {
-    throw new Error(`too many limit value arguments - ${text.slice(equals + 1)}, can only have up to two, \`soft[:hard]\``);
+    throw new Error(
+      `too many limit value arguments - ${text.slice(equals + 1)}, can only have up to two, \`soft[:hard]\``,
+    );
   }
   const [soft, hard] = [limits[0]!, limits[1] ?? limits[0]!].map((limit) => {
-    if (!/^[+-]?\d+$/.test(limit)) throw new Error(`strconv.ParseInt: parsing ${JSON.stringify(limit)}: invalid syntax`);
+    if (!/^[+-]?\d+$/.test(limit))
+      throw new Error(`strconv.ParseInt: parsing ${JSON.stringify(limit)}: invalid syntax`);
     return Number(limit);
   }) as [number, number];
   if (hard !== -1) {

@@ -1,6 +1,7 @@
 // Cache records as lists show them. Counterpart: docker/buildx commands/diskusage.go, prune.go.
 
 import type { UsageRecord } from "../service/builders/index.ts";
+import { printableLine } from "./progress/index.ts";
 import { humanDuration, humanSize } from "./sizes.ts";
 
 export const usageHeader = ["ID", "RECLAIMABLE", "SIZE", "LAST ACCESSED"] as const;
@@ -31,7 +32,7 @@ export function usageDetails(record: UsageRecord, nowMs: number): string {
     ["Shared", String(record.shared)],
     ["Size", humanSize(record.sizeBytes)],
   );
-  if (record.description !== "") lines.push(["Description", record.description]);
+  if (record.description !== "") lines.push(["Description", printableLine(record.description)]);
   lines.push(["Usage count", String(record.usageCount)]);
   if (record.lastUsedAtMs !== undefined) lines.push(["Last used", lastUsed(record, nowMs)]);
   if (record.type !== "") lines.push(["Type", record.type]);

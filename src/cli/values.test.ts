@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { annotations, entitlements, extraHosts, keyValues, parseSecret, parseSsh, resourceLimits, wantedAttestations } from "./build-values.ts";
+import {
+  annotations,
+  entitlements,
+  extraHosts,
+  keyValues,
+  parseSecret,
+  parseSsh,
+  resourceLimits,
+  wantedAttestations,
+} from "./build-values.ts";
 import { parseCsv } from "./csv.ts";
 import { parseFilters } from "./filters.ts";
 import { parseOutput } from "./outputs.ts";
@@ -76,17 +85,24 @@ table("lines of comma-separated values", parseCsv, [
   ['"open', new Error('parse error on line 1, column 2: extraneous or missing " in quoted-field')],
 ]);
 
-table("outputs", (text: string) => { const { type, attributes, destination } = parseOutput(text); return [type, Object.fromEntries(attributes), destination]; }, [
-  ["out", ["local", {}, "out"]],
-  ["-", ["tar", {}, "-"]],
-  ["type=local,dest=out", ["local", {}, "out"]],
-  ["type=oci,dest=x.tar,Compression=zstd", ["oci", { compression: "zstd" }, "x.tar"]],
-  ['type=tar,"dest=a,b.tar"', ["tar", {}, "a,b.tar"]],
-  ["type=image,name=a", ["image", { name: "a" }, undefined]],
-  ["type=", new Error("type is required for output")],
-  ["dest=a,oops", new Error("invalid value oops")],
-  ["dest=a", ["local", {}, "dest=a"]],
-]);
+table(
+  "outputs",
+  (text: string) => {
+    const { type, attributes, destination } = parseOutput(text);
+    return [type, Object.fromEntries(attributes), destination];
+  },
+  [
+    ["out", ["local", {}, "out"]],
+    ["-", ["tar", {}, "-"]],
+    ["type=local,dest=out", ["local", {}, "out"]],
+    ["type=oci,dest=x.tar,Compression=zstd", ["oci", { compression: "zstd" }, "x.tar"]],
+    ['type=tar,"dest=a,b.tar"', ["tar", {}, "a,b.tar"]],
+    ["type=image,name=a", ["image", { name: "a" }, undefined]],
+    ["type=", new Error("type is required for output")],
+    ["dest=a,oops", new Error("invalid value oops")],
+    ["dest=a", ["local", {}, "dest=a"]],
+  ],
+);
 
 table("secrets", parseSecret, [
   ["id=a", { id: "a" }],
@@ -121,12 +137,18 @@ table("key-value pairs", (values: string[]) => Object.fromEntries(keyValues(valu
 ]);
 
 table("resources", (values: string[]) => Object.fromEntries(resourceLimits(values)), [
-  [["memory=2g", "memory-swap=-1", "cpu-quota=50000", "cpuset-cpus=0-3"], { memory: "2147483648", memswap: "-1", cpuquota: "50000", cpusetcpus: "0-3" }],
+  [
+    ["memory=2g", "memory-swap=-1", "cpu-quota=50000", "cpuset-cpus=0-3"],
+    { memory: "2147483648", memswap: "-1", cpuquota: "50000", cpusetcpus: "0-3" },
+  ],
   [["memory=0"], {}],
   [["memory"], new Error('invalid resource "memory", expected key=value')],
   [["gpu=1"], new Error('unknown resource "gpu"')],
   [["toString=1"], new Error('unknown resource "toString"')],
-  [["cpu-quota=x"], new Error('invalid value "x" for resource cpu-quota: strconv.ParseInt: parsing "x": invalid syntax')],
+  [
+    ["cpu-quota=x"],
+    new Error('invalid value "x" for resource cpu-quota: strconv.ParseInt: parsing "x": invalid syntax'),
+  ],
 ]);
 
 table("entitlements", entitlements, [
@@ -141,11 +163,15 @@ table("annotations", (values: string[]) => Object.fromEntries(annotations(values
   [["layer:a=b"], new Error('parse annotations: unknown annotation type "layer"')],
 ]);
 
-table("attestations", ([attests, shorthands]: [string[], Record<string, string>]) => wantedAttestations(attests, shorthands), [
-  [[[], { provenance: "false", sbom: "" }], []],
-  [[["type=sbom,disabled=true"], { provenance: "mode=max" }], ["provenance"]],
-  [[["generator=x"], {}], new Error("attestation type not specified")],
-]);
+table(
+  "attestations",
+  ([attests, shorthands]: [string[], Record<string, string>]) => wantedAttestations(attests, shorthands),
+  [
+    [[[], { provenance: "false", sbom: "" }], []],
+    [[["type=sbom,disabled=true"], { provenance: "mode=max" }], ["provenance"]],
+    [[["generator=x"], {}], new Error("attestation type not specified")],
+  ],
+);
 
 table("ulimits", ulimitAttribute, [
   [[], ""],
@@ -169,10 +195,27 @@ table("templates", (template: string) => renderTemplate(template, value), [
   ["{{index .Config.Env 1}}{{len .Config.Env}}", "B=<2>2"],
   ["{{.Nope}}", new Error("template: can't evaluate field Nope in {{.Nope}}")],
   ["{{.Config.constructor}}", new Error("template: can't evaluate field constructor in {{.Config.constructor}}")],
-  ["{{range .Config}}", new Error("template: {{range .Config}} is not understood; use {{.Field}}, {{json .Field}}, {{index .List 0}} or {{len .List}}")],
+  [
+    "{{range .Config}}",
+    new Error(
+      "template: {{range .Config}} is not understood; use {{.Field}}, {{json .Field}}, {{index .List 0}} or {{len .List}}",
+    ),
+  ],
 ]);
 
 test("tables", () => {
-  assert.equal(alignSpaces([["ID", "SIZE", "LAST"], ["abcdefghijkl", "1kB", ""]]), "ID             SIZE      LAST\nabcdefghijkl   1kB       \n");
-  assert.equal(alignTabs([["Reclaimable:", "1kB"], ["Total:", "12MB"]]), "Reclaimable:\t1kB\nTotal:\t\t12MB\n");
+  assert.equal(
+    alignSpaces([
+      ["ID", "SIZE", "LAST"],
+      ["abcdefghijkl", "1kB", ""],
+    ]),
+    "ID             SIZE      LAST\nabcdefghijkl   1kB       \n",
+  );
+  assert.equal(
+    alignTabs([
+      ["Reclaimable:", "1kB"],
+      ["Total:", "12MB"],
+    ]),
+    "Reclaimable:\t1kB\nTotal:\t\t12MB\n",
+  );
 });

@@ -21,7 +21,7 @@ const names: Readonly<Record<string, Parameters<typeof styleText>[0]>> = {
   red: "red",
   white: "white",
   yellow: "yellow",
-  "light-black": "blackBright",
+  "light-black": "gray",
   "light-blue": "blueBright",
   "light-cyan": "cyanBright",
   "light-green": "greenBright",
@@ -35,14 +35,26 @@ const none: Paint = (text) => text;
 
 /** The colours for an environment; entries of BUILDKIT_COLORS that make no sense are left out. */
 export function colorsFor(env: Readonly<Record<string, string | undefined>>, enabled: boolean): Colors {
-  if (!enabled || (env["NO_COLOR"] ?? "") !== "") return { run: none, cancel: none, error: none, warning: none, faint: none };
-  const paints: Record<string, Paint> = { run: style("blue"), cancel: style("yellow"), error: style("red"), warning: style("yellow") };
+  if (!enabled || (env["NO_COLOR"] ?? "") !== "")
+    return { run: none, cancel: none, error: none, warning: none, faint: none };
+  const paints: Record<string, Paint> = {
+    run: style("blue"),
+    cancel: style("yellow"),
+    error: style("red"),
+    warning: style("yellow"),
+  };
   for (const entry of (env["BUILDKIT_COLORS"] ?? "").split(":")) {
     const [key = "", value = ""] = entry.toLowerCase().split("=");
     const paint = paintOf(value);
     if (paint && key in paints) paints[key] = paint;
   }
-  return { run: paints["run"]!, cancel: paints["cancel"]!, error: paints["error"]!, warning: paints["warning"]!, faint: style("dim") };
+  return {
+    run: paints["run"]!,
+    cancel: paints["cancel"]!,
+    error: paints["error"]!,
+    warning: paints["warning"]!,
+    faint: style("dim"),
+  };
 }
 
 function paintOf(value: string): Paint | undefined {

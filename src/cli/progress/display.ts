@@ -81,7 +81,11 @@ function silentDisplay(onStatus: (status: control.StatusResponse) => void): Disp
 
 function plainDisplay({ out, clock = systemClock }: DisplayOutput): Display {
   const trace = new Trace({ nowMs: () => clock.nowMs() });
-  const printer = new PlainPrinter(trace, (bytes) => out.write(bytes), () => clock.nowMs());
+  const printer = new PlainPrinter(
+    trace,
+    (bytes) => out.write(bytes),
+    () => clock.nowMs(),
+  );
   const pace = new Pace(clock, () => printer.print());
   let finished = false;
   return {
@@ -101,7 +105,12 @@ function plainDisplay({ out, clock = systemClock }: DisplayOutput): Display {
   };
 }
 
-function ttyDisplay({ out, env, size = () => ({ columns: 80, rows: 24 }), clock = systemClock }: DisplayOutput): Display {
+function ttyDisplay({
+  out,
+  env,
+  size = () => ({ columns: 80, rows: 24 }),
+  clock = systemClock,
+}: DisplayOutput): Display {
   const trace = new Trace({ nowMs: () => clock.nowMs() });
   const tailLines = Number.parseInt(env["BUILDKIT_TTY_LOG_LINES"] ?? "", 10);
   const printer = new TtyPrinter({

@@ -131,7 +131,9 @@ suite("the plain display", () => {
         vertex("a", { started: 0, completed: 1 }),
         vertex("a", { started: 5, completed: 7 }),
         vertex("a", { started: 6, completed: 8 }),
-      ]).split("\n").at(-2),
+      ])
+        .split("\n")
+        .at(-2),
       "#1 DONE 4.0s",
     );
   });
@@ -220,7 +222,15 @@ suite("the plain display", () => {
   });
 
   test("warnings are named in the step; canceling is said once", () => {
-    const out = plain([vertex("a", { started: 0 }), warning("a", "old syntax"), log("a", 1, "x\n"), vertex("a", { started: 0, completed: 2 })], { cancelAfter: 2 });
+    const out = plain(
+      [
+        vertex("a", { started: 0 }),
+        warning("a", "old syntax"),
+        log("a", 1, "x\n"),
+        vertex("a", { started: 0, completed: 2 }),
+      ],
+      { cancelAfter: 2 },
+    );
     assert.equal(out, "#1 a\n#1 WARN: old syntax\n#1 1.000 x\n#1 ...\ncanceling…\n\n#1 a\n#1 DONE 2.0s\n");
   });
 });

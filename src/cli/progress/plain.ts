@@ -138,7 +138,8 @@ export class PlainPrinter {
       this.#line(`${prefix}${vertex.name}`);
     }
     const openStatus = this.#printStatuses(vertex, prefix);
-    for (const warning of vertex.warnings.slice(printed.warnings)) this.#line(`${prefix}WARN: ${Buffer.from(warning.short).toString()}`);
+    for (const warning of vertex.warnings.slice(printed.warnings))
+      this.#line(`${prefix}WARN: ${Buffer.from(warning.short).toString()}`);
     printed.warnings = vertex.warnings.length;
     this.#printLogs(vertex, printed, prefix);
 
@@ -173,7 +174,9 @@ export class PlainPrinter {
         if (seconds > 0.01) time = ` ${seconds.toFixed(1)}s`;
       }
       if (status.completedNs === undefined) open = true;
-      this.#line(`${prefix}${status.id}${amountOf(status.current, status.total)}${time}${status.completedNs === undefined ? "" : " done"}`);
+      this.#line(
+        `${prefix}${status.id}${amountOf(status.current, status.total)}${time}${status.completedNs === undefined ? "" : " done"}`,
+      );
     }
     vertex.freshStatuses.clear();
     return open;

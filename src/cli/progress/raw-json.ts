@@ -77,7 +77,12 @@ function omitEmpty(fields: Fields): Fields {
   return Object.fromEntries(
     Object.entries(fields).filter(
       ([, value]) =>
-        value !== undefined && value !== "" && value !== 0 && value !== 0n && value !== false && (value as { length?: number }).length !== 0,
+        value !== undefined &&
+        value !== "" &&
+        value !== 0 &&
+        value !== 0n &&
+        value !== false &&
+        (value as { length?: number }).length !== 0,
     ),
   );
 }

@@ -24,7 +24,11 @@ suite("excerpts", () => {
 --------------------
 `,
     ],
-    ["one line of two", excerpt([{ start: 1, end: 1 }], "FORM scratch\n"), "Dockerfile:1\n--------------------\n   1 | >>> FORM scratch\n   2 |     \n--------------------\n"],
+    [
+      "one line of two",
+      excerpt([{ start: 1, end: 1 }], "FORM scratch\n"),
+      "Dockerfile:1\n--------------------\n   1 | >>> FORM scratch\n   2 |     \n--------------------\n",
+    ],
     [
       "one line in the middle",
       excerpt([{ start: 3, end: 3 }]),
@@ -48,11 +52,11 @@ suite("excerpts", () => {
 test("the list of warnings, short and expanded", () => {
   const warnings = warning("a", "MaintainerDeprecated").warnings;
   assert.equal(warningSummary([], { expand: false }), "");
-  assert.equal(warningSummary(warnings, { expand: false }), "\n 1 warning found (use --debug to expand):\n - MaintainerDeprecated\n");
   assert.equal(
-    warningSummary([...warnings, ...warnings], { expand: true }).split("\n - ")[0],
-    "\n 2 warnings found:",
+    warningSummary(warnings, { expand: false }),
+    "\n 1 warning found (use --debug to expand):\n - MaintainerDeprecated\n",
   );
+  assert.equal(warningSummary([...warnings, ...warnings], { expand: true }).split("\n - ")[0], "\n 2 warnings found:");
   assert.equal(
     warningSummary(warnings, { expand: true }),
     `

@@ -24,7 +24,10 @@ export interface VertexFields {
 }
 
 /** A message about one vertex; its digest is its name's first word. */
-export function vertex(name: string, { started, completed, group, ...rest }: VertexFields = {}): control.StatusResponse {
+export function vertex(
+  name: string,
+  { started, completed, group, ...rest }: VertexFields = {},
+): control.StatusResponse {
   return create(control.StatusResponseSchema, {
     vertexes: [
       {
@@ -48,7 +51,13 @@ export function log(name: string, seconds: number, text: string): control.Status
 export function status(
   name: string,
   id: string,
-  { current = 0, total = 0, started, completed, now }: { current?: number; total?: number; started: number; completed?: number; now: number },
+  {
+    current = 0,
+    total = 0,
+    started,
+    completed,
+    now,
+  }: { current?: number; total?: number; started: number; completed?: number; now: number },
 ): control.StatusResponse {
   return create(control.StatusResponseSchema, {
     statuses: [
@@ -94,7 +103,9 @@ interface JsonStatus {
 export function messagesOf(rawJson: string): control.StatusResponse[] {
   const times = (fields: Record<string, unknown>) =>
     Object.fromEntries(
-      ["started", "completed", "timestamp"].filter((key) => fields[key] !== undefined).map((key) => [key, parseTime(fields[key] as string)]),
+      ["started", "completed", "timestamp"]
+        .filter((key) => fields[key] !== undefined)
+        .map((key) => [key, parseTime(fields[key] as string)]),
     );
   return rawJson
     .split("\n")
@@ -195,6 +206,7 @@ export class Screen {
   }
 
   write(text: string): void {
+    // oxlint-disable-next-line no-control-regex
     const token = /\u001b\[(\??)([\d;]*)([A-Za-z])|\n|\r|[^\u001b\n\r]/gu;
     for (const [whole, , parameter = "", command] of text.matchAll(token)) {
       if (command !== undefined) this.#escape(whole, Number(parameter || "1"), command);
@@ -206,7 +218,10 @@ export class Screen {
 
   /** Every line, trailing spaces cut, the empty ones at the end too. */
   text(): string {
-    return this.#lines.map((line) => line.trimEnd()).join("\n").trimEnd();
+    return this.#lines
+      .map((line) => line.trimEnd())
+      .join("\n")
+      .trimEnd();
   }
 
   #escape(whole: string, count: number, command: string): void {

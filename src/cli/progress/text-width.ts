@@ -5,6 +5,9 @@ import { stripVTControlCharacters } from "node:util";
 
 // oxlint-disable-next-line no-control-regex
 const plainAscii = /^[\u0020-\u007e]*$/;
+// Controls, line and paragraph separators, and what turns the direction of writing.
+// oxlint-disable-next-line no-control-regex
+const unsafe = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 const zeroWidth = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
@@ -32,8 +35,7 @@ export function clipToWidth(text: string, width: number): string {
 /** One printable line: escape sequences and control characters are gone, tabs are spaces, a carriage return starts over. */
 export function printableLine(text: string): string {
   const lines = stripVTControlCharacters(text).replace(/\r+$/, "").split("\r");
-  // oxlint-disable-next-line no-control-regex
-  return lines.at(-1)!.replaceAll("\t", "        ").replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "");
+  return lines.at(-1)!.replaceAll("\t", "        ").replace(unsafe, "");
 }
 
 function clusterWidth(cluster: string): number {

@@ -37,7 +37,8 @@ export function mergeIntervals(intervals: Iterable<Interval>): Interval[] {
       continue;
     }
     if (last.stopNs === undefined) break;
-    if (next.stopNs === undefined || next.stopNs > last.stopNs) merged[merged.length - 1] = { startNs: last.startNs, stopNs: next.stopNs };
+    if (next.stopNs === undefined || next.stopNs > last.stopNs)
+      merged[merged.length - 1] = { startNs: last.startNs, stopNs: next.stopNs };
   }
   return merged;
 }

@@ -129,7 +129,12 @@ export class Trace {
       this.#groups.set(about.id, group);
       this.byDigest.set(about.id, group.vertex);
     }
-    group.members.set(message.digest, { cached: message.cached, error: message.error, weak: about.weak, span: spanOf(message) });
+    group.members.set(message.digest, {
+      cached: message.cached,
+      error: message.error,
+      weak: about.weak,
+      span: spanOf(message),
+    });
     this.byDigest.set(message.digest, group.vertex);
     return group;
   }
@@ -168,7 +173,14 @@ export class Trace {
     const startedNs = nanosOf(message.started);
     let status = vertex.statusById.get(message.ID);
     if (!status) {
-      status = { id: message.ID, current: 0n, total: 0n, timestampNs: 0n, startedNs: undefined, completedNs: undefined };
+      status = {
+        id: message.ID,
+        current: 0n,
+        total: 0n,
+        timestampNs: 0n,
+        startedNs: undefined,
+        completedNs: undefined,
+      };
       vertex.statusById.set(message.ID, status);
     }
     if (startedNs !== undefined && status.startedNs === undefined) vertex.statuses.push(status);

@@ -13,13 +13,17 @@ interface Session {
   readonly display: Display;
   readonly clock: TestClock;
   readonly screen: Screen;
-  feed(...messages: readonly control.StatusResponse[]): void;
+  readonly feed: (...messages: readonly control.StatusResponse[]) => void;
 }
 
 function open(columns = 60, rows = 20, env: Record<string, string> = { NO_COLOR: "1" }): Session {
   const clock = new TestClock();
   const screen = new Screen(columns, rows);
-  const out = { write: (text: string) => screen.write(text), on: () => out, removeListener: () => out } as unknown as NodeJS.WritableStream;
+  const out = {
+    write: (text: string) => screen.write(text),
+    on: () => out,
+    removeListener: () => out,
+  } as unknown as NodeJS.WritableStream;
   const display = createDisplay("tty", { out, isTTY: true, env, size: () => ({ columns, rows }), clock });
   let fed = false;
   const feed = (...messages: readonly control.StatusResponse[]) => {
@@ -58,27 +62,50 @@ suite("the live display", () => {
  => => # over
  => => # 50%
  => c pull                                            2.2s
- => => sha256:abc 1.50MB / 3.00MB                     2.0s`.replace(/^( => .*?) +(\d\.\ds)$/gm, (_, left: string, right: string) => left.padEnd(59 - right.length) + right),
+ => => sha256:abc 1.50MB / 3.00MB                     2.0s`.replace(
+        /^( => .*?) +(\d\.\ds)$/gm,
+        (_, left: string, right: string) => left.padEnd(59 - right.length) + right,
+      ),
     );
   });
 
   test("the last frame is whole, however small the terminal, and the failed step's log follows", () => {
     const { screen, display, feed } = open(40, 8);
     for (let i = 0; i < 12; i++) feed(vertex(`s${i} step`, { started: i, completed: i + 0.5 }));
-    feed(vertex("bad RUN false", { started: 12 }), log("bad", 12.5, "why\n"), vertex("bad RUN false", { started: 12, completed: 13, error: "exit code: 1" }));
+    feed(
+      vertex("bad RUN false", { started: 12 }),
+      log("bad", 12.5, "why\n"),
+      vertex("bad RUN false", { started: 12, completed: 13, error: "exit code: 1" }),
+    );
     display.finish();
     display.finish();
     const lines = screen.text().split("\n");
     assert.equal(lines[0], "[+] Building 12.5s (13/13) FINISHED");
     for (let i = 0; i < 12; i++) assert.equal(lines[i + 1], ` => s${i} step`.padEnd(35) + "0.5s");
-    assert.deepEqual(lines.slice(13), [" => ERROR bad RUN false".padEnd(35) + "1.0s", "------", " > bad RUN false:", "0.500 why", "------"]);
+    assert.deepEqual(lines.slice(13), [
+      " => ERROR bad RUN false".padEnd(35) + "1.0s",
+      "------",
+      " > bad RUN false:",
+      "0.500 why",
+      "------",
+    ]);
   });
 
   test("a frame never leaves the screen or wraps, in terminals of any size", () => {
-    for (const [columns, rows] of [[1, 1], [5, 2], [20, 3], [30, 6], [80, 10], [200, 50]] as const) {
+    for (const [columns, rows] of [
+      [1, 1],
+      [5, 2],
+      [20, 3],
+      [30, 6],
+      [80, 10],
+      [200, 50],
+    ] as const) {
       const { display, clock, feed, screen } = open(columns, rows);
       for (let i = 0; i < 15; i++) {
-        feed(vertex(`v${i} 构建 a long name that does not fit into narrow terminals`, { started: i }), log(`v${i}`, i + 0.5, `line ${i} 日本語 ${"x".repeat(300)}\n`));
+        feed(
+          vertex(`v${i} 构建 a long name that does not fit into narrow terminals`, { started: i }),
+          log(`v${i}`, i + 0.5, `line ${i} 日本語 ${"x".repeat(300)}\n`),
+        );
         if (i % 2 === 0) feed(vertex(`v${i} 构建 a long name`, { started: i, completed: i + 0.75 }));
       }
       clock.moveToSeconds(30);
@@ -111,7 +138,10 @@ suite("the live display", () => {
     clock.moveToSeconds(1);
     feed(vertex("a", { started: 0, completed: 1, error: "context canceled" }));
     display.finish();
-    const lines = screen.text().split("\n").map((line) => line.replace(/ +/g, " "));
+    const lines = screen
+      .text()
+      .split("\n")
+      .map((line) => line.replace(/ +/g, " "));
     assert.deepEqual(lines, ["[+] Canceling 1.0s (1/1) FINISHED", " => CANCELED a 1.0s", " => WARN: old 1.0s"]);
   });
 

@@ -93,7 +93,10 @@ export class TtyPrinter {
     const { total, completed } = trace.counts();
     const elapsed = trace.startNs === undefined ? 0 : Math.max(0, Number(builderNs - trace.startNs) / 1e9);
     const finished = last && completed > 0 && completed === total ? " FINISHED" : "";
-    const header = clipToWidth(`[+] ${this.#phase} ${elapsed.toFixed(1)}s (${completed}/${total})${finished}`, columns - 1);
+    const header = clipToWidth(
+      `[+] ${this.#phase} ${elapsed.toFixed(1)}s (${completed}/${total})${finished}`,
+      columns - 1,
+    );
     const lines = [{ text: header, width: textWidth(header) }];
 
     let list = trace.started.flatMap((vertex) => this.#rows(vertex));
@@ -139,7 +142,14 @@ export class TtyPrinter {
     }
     for (const warning of vertex.warnings) {
       const text = `WARN: ${printableLine(Buffer.from(warning.short).toString("utf8"))}`;
-      rows.push({ text, amount: "", intervals: vertex.intervals.slice(-1), done: true, paint: colors.warning, vertex: undefined });
+      rows.push({
+        text,
+        amount: "",
+        intervals: vertex.intervals.slice(-1),
+        done: true,
+        paint: colors.warning,
+        vertex: undefined,
+      });
     }
     return rows;
   }
@@ -151,7 +161,9 @@ export class TtyPrinter {
     const need = this.#tailLines(rows) + 3;
     const chosen = new Set<TraceVertex>();
     const talkers = running.filter(({ vertex }) => vertex && (this.#kept.get(vertex)?.bytes ?? 0) > 0);
-    for (const { vertex } of talkers.toSorted((a, b) => this.#kept.get(b.vertex!)!.bytes - this.#kept.get(a.vertex!)!.bytes)) {
+    for (const { vertex } of talkers.toSorted(
+      (a, b) => this.#kept.get(b.vertex!)!.bytes - this.#kept.get(a.vertex!)!.bytes,
+    )) {
       if (free <= need) break;
       chosen.add(vertex!);
       free -= need;

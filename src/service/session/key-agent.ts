@@ -62,7 +62,7 @@ export class KeyAgent implements AsyncDisposable {
     client.on("error", () => client.destroy());
     let pending = Buffer.alloc(0);
     client.on("data", (chunk) => {
-      pending = Buffer.concat([pending, chunk]);
+      pending = Buffer.concat([pending, Buffer.from(chunk as Uint8Array)]);
       while (pending.length >= 4) {
         const length = pending.readUInt32BE(0);
         if (length > maxMessageBytes) {

@@ -18,7 +18,11 @@ const none = { dirs: new Map<string, string>(), secrets: [], ssh: [], outputs: [
 suite("the local session", () => {
   test("folders and outputs by name and index; a new id each time", async () => {
     const target = { kind: "file", path: "/x" } as const;
-    await using one = await openLocalSession({ ...none, dirs: new Map([["context", "/c"]]), outputs: [undefined, target] });
+    await using one = await openLocalSession({
+      ...none,
+      dirs: new Map([["context", "/c"]]),
+      outputs: [undefined, target],
+    });
     await using two = await openLocalSession(none);
     assert.equal(one.localDir("context"), "/c");
     assert.equal(one.localDir("dockerfile"), undefined);
@@ -44,12 +48,28 @@ suite("the local session", () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(socket, resolve));
     try {
-      await using session = await openLocalSession({ ...none, ssh: [{ id: "", paths: [] }, { id: "b", paths: [socket] }], env: { SSH_AUTH_SOCK: socket } });
+      await using session = await openLocalSession({
+        ...none,
+        ssh: [
+          { id: "", paths: [] },
+          { id: "b", paths: [socket] },
+        ],
+        env: { SSH_AUTH_SOCK: socket },
+      });
       assert.equal(await session.sshAgent(""), socket);
       assert.equal(await session.sshAgent("default"), socket);
       assert.equal(await session.sshAgent("b"), socket);
       assert.equal(await session.sshAgent("c"), undefined);
-      await assert.rejects(openLocalSession({ ...none, ssh: [{ id: "a", paths: [socket] }, { id: "a", paths: [socket] }] }), /duplicate agent ID "a"/);
+      await assert.rejects(
+        openLocalSession({
+          ...none,
+          ssh: [
+            { id: "a", paths: [socket] },
+            { id: "a", paths: [socket] },
+          ],
+        }),
+        /duplicate agent ID "a"/,
+      );
     } finally {
       server.close();
     }
@@ -76,7 +96,10 @@ suite("keys", () => {
         assert.equal(list.uint32(), 1);
         const blob = list.string();
         const data = Buffer.from("sign me");
-        const answer = await ask(socket, Buffer.concat([Buffer.from([13]), sshString(blob), sshString(data), sshUint32(4)]));
+        const answer = await ask(
+          socket,
+          Buffer.concat([Buffer.from([13]), sshString(blob), sshString(data), sshUint32(4)]),
+        );
         assert.equal(answer[0], 14);
         const signature = new SshReader(new SshReader(answer.subarray(1)).string());
         const type = signature.string().toString();
@@ -85,11 +108,16 @@ suite("keys", () => {
         if (name === "rsa") assert.ok(type === "rsa-sha2-512" && verify("sha512", data, publicKey, bytes));
         if (name === "ecdsa") {
           const pair = new SshReader(bytes);
-          const [r, s] = [pair.string(), pair.string()].map((part) => Buffer.concat([Buffer.alloc(32), part]).subarray(-32));
+          const [r, s] = [pair.string(), pair.string()].map((part) =>
+            Buffer.concat([Buffer.alloc(32), part]).subarray(-32),
+          );
           assert.ok(verify("sha256", data, { key: publicKey, dsaEncoding: "ieee-p1363" }, Buffer.concat([r!, s!])));
         }
         assert.deepEqual(await ask(socket, Buffer.from([17])), Buffer.from([5]));
-        assert.deepEqual(await ask(socket, Buffer.concat([Buffer.from([13]), sshString("unknown"), sshString(data), sshUint32(0)])), Buffer.from([5]));
+        assert.deepEqual(
+          await ask(socket, Buffer.concat([Buffer.from([13]), sshString("unknown"), sshString(data), sshUint32(0)])),
+          Buffer.from([5]),
+        );
       }
       assert.equal(existsSync(socket), false);
     });
@@ -106,7 +134,10 @@ suite("keys", () => {
         return;
       }
       const listed = execFileSync("ssh-keygen", ["-y", "-f", file], { encoding: "utf8" }).split(" ")[1]!;
-      assert.equal(readPrivateKey(execFileSync("cat", [file], { encoding: "utf8" })).blob.toString("base64"), listed.trim());
+      assert.equal(
+        readPrivateKey(execFileSync("cat", [file], { encoding: "utf8" })).blob.toString("base64"),
+        listed.trim(),
+      );
     }
   });
 
@@ -115,10 +146,26 @@ suite("keys", () => {
     const jwk = privateKey.export({ format: "jwk" });
     const [x, d] = [jwk.x, jwk.d].map((part) => Buffer.from(part!, "base64url")) as [Buffer, Buffer];
     const blob = Buffer.concat([sshString("ssh-ed25519"), sshString(x)]);
-    const inner = Buffer.concat([sshUint32(7), sshUint32(7), sshString("ssh-ed25519"), sshString(x), sshString(Buffer.concat([d, x])), sshString("me")]);
+    const inner = Buffer.concat([
+      sshUint32(7),
+      sshUint32(7),
+      sshString("ssh-ed25519"),
+      sshString(x),
+      sshString(Buffer.concat([d, x])),
+      sshString("me"),
+    ]);
     const file = (cipher: string) =>
-      Buffer.concat([Buffer.from("openssh-key-v1\0"), sshString(cipher), sshString("none"), sshString(""), sshUint32(1), sshString(blob), sshString(inner)]);
-    const pem = (bytes: Buffer) => `-----BEGIN OPENSSH PRIVATE KEY-----\n${bytes.toString("base64")}\n-----END OPENSSH PRIVATE KEY-----\n`;
+      Buffer.concat([
+        Buffer.from("openssh-key-v1\0"),
+        sshString(cipher),
+        sshString("none"),
+        sshString(""),
+        sshUint32(1),
+        sshString(blob),
+        sshString(inner),
+      ]);
+    const pem = (bytes: Buffer) =>
+      `-----BEGIN OPENSSH PRIVATE KEY-----\n${bytes.toString("base64")}\n-----END OPENSSH PRIVATE KEY-----\n`;
     const key = readPrivateKey(pem(file("none")));
     assert.deepEqual(key.blob, blob);
     const signature = new SshReader(key.sign(Buffer.from("x"), 0));
@@ -137,7 +184,7 @@ function ask(socket: string, message: Buffer): Promise<Buffer> {
     let got = Buffer.alloc(0);
     client.on("error", reject);
     client.on("data", (chunk) => {
-      got = Buffer.concat([got, chunk]);
+      got = Buffer.concat([got, Buffer.from(chunk as Uint8Array)]);
       if (got.length < 4 || got.length < 4 + got.readUInt32BE(0)) return;
       client.end();
       resolve(got.subarray(4));

@@ -49,7 +49,11 @@ export async function openLocalSession(options: LocalSessionOptions): Promise<Lo
   try {
     for (const { id: named, paths } of options.ssh) {
       const id = named === "" ? "default" : named;
-      if (agents.has(id)) throw new BuildError(`duplicate agent ID ${JSON.stringify(id)}`, { code: "SSH_UNAVAILABLE", status: "InvalidArgument" });
+      if (agents.has(id))
+        throw new BuildError(`duplicate agent ID ${JSON.stringify(id)}`, {
+          code: "SSH_UNAVAILABLE",
+          status: "InvalidArgument",
+        });
       const given = paths.filter((path) => path !== "");
       agents.set(id, await agentSocket(id, given.length > 0 ? given : [options.env["SSH_AUTH_SOCK"] ?? ""], own));
     }
@@ -109,7 +113,8 @@ export class LocalSession implements SessionPort, AsyncDisposable {
 }
 
 function resolveSecret(source: SecretSource, env: LocalSessionOptions["env"]): SecretSource {
-  if (source.id === "") throw new BuildError("secret missing ID", { code: "SECRET_WITHOUT_ID", status: "InvalidArgument" });
+  if (source.id === "")
+    throw new BuildError("secret missing ID", { code: "SECRET_WITHOUT_ID", status: "InvalidArgument" });
   if (source.env !== undefined || source.file !== undefined) return source;
   return env[source.id] === undefined ? { id: source.id, file: source.id } : { id: source.id, env: source.id };
 }
@@ -120,7 +125,10 @@ async function checkSecret(source: SecretSource): Promise<void> {
     const { size } = await stat(source.file);
     await access(source.file, constants.R_OK);
     if (size > maxSecretBytes) {
-      throw new BuildError(`secret ${source.id} too big. max size 500KiB`, { code: "SECRET_TOO_BIG", status: "InvalidArgument" });
+      throw new BuildError(`secret ${source.id} too big. max size 500KiB`, {
+        code: "SECRET_TOO_BIG",
+        status: "InvalidArgument",
+      });
     }
   } catch (error) {
     throw errnoOf(error) === undefined ? error : unreadable(source, error);
@@ -128,7 +136,12 @@ async function checkSecret(source: SecretSource): Promise<void> {
 }
 
 function unreadable(source: SecretSource, cause: unknown): BuildError {
-  const reason = errnoOf(cause) === "ENOENT" ? "no such file or directory" : errnoOf(cause) === "EACCES" ? "permission denied" : errnoOf(cause)!;
+  const reason =
+    errnoOf(cause) === "ENOENT"
+      ? "no such file or directory"
+      : errnoOf(cause) === "EACCES"
+        ? "permission denied"
+        : errnoOf(cause)!;
   return new BuildError(`failed to stat ${source.file}: ${reason}`, {
     code: "SECRET_UNREADABLE",
     status: "InvalidArgument",
@@ -139,16 +152,25 @@ function unreadable(source: SecretSource, cause: unknown): BuildError {
 
 async function agentSocket(id: string, paths: readonly string[], own: KeyAgent[]): Promise<string> {
   const bad = (message: string, hint?: string) =>
-    new BuildError(message, { code: "SSH_UNAVAILABLE", status: "InvalidArgument", ...(hint === undefined ? {} : { hint }) });
+    new BuildError(message, {
+      code: "SSH_UNAVAILABLE",
+      status: "InvalidArgument",
+      ...(hint === undefined ? {} : { hint }),
+    });
   if (paths[0] === "") {
-    throw bad("invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set", `start an agent (eval "$(ssh-agent)"; ssh-add), or name a key: --ssh ${id}=FILE`);
+    throw bad(
+      "invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set",
+      `start an agent (eval "$(ssh-agent)"; ssh-add), or name a key: --ssh ${id}=FILE`,
+    );
   }
   const keys: string[] = [];
   let socket: string | undefined;
   for (const path of paths) {
     if (socket !== undefined) throw bad("only single socket allowed");
     const info = await stat(path).catch((error: unknown) => {
-      throw bad(`failed to convert agent config for ID: ${JSON.stringify(id)}: ${path}: ${errnoOf(error) ?? "unreadable"}`);
+      throw bad(
+        `failed to convert agent config for ID: ${JSON.stringify(id)}: ${path}: ${errnoOf(error) ?? "unreadable"}`,
+      );
     });
     if (info.isSocket()) socket = path;
     else keys.push(path);
@@ -164,5 +186,8 @@ async function agentSocket(id: string, paths: readonly string[], own: KeyAgent[]
 
 /** 25 characters of base 36, as BuildKit's identities. */
 function newId(): string {
-  return BigInt(`0x${randomBytes(17).toString("hex")}`).toString(36).padStart(25, "0").slice(-25);
+  return BigInt(`0x${randomBytes(17).toString("hex")}`)
+    .toString(36)
+    .padStart(25, "0")
+    .slice(-25);
 }

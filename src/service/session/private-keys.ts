@@ -1,7 +1,7 @@
 // Private SSH keys from files: PEM (PKCS #1, PKCS #8, SEC 1) and OpenSSH's own format, unencrypted. Each becomes the public key blob
 // that agents list and a signing function. Spec: RFC 4253 section 6.6, RFC 5656, RFC 8332, RFC 8709, openssh PROTOCOL.key.
 
-import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject, sign } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject, sign, type webcrypto } from "node:crypto";
 import { SshReader, sshString, sshMpint } from "./ssh-wire.ts";
 
 export interface SshKey {
@@ -45,13 +45,18 @@ function rsa(key: KeyObject, modulus: Buffer, exponent: Buffer): SshKey {
   return {
     blob: Buffer.concat([sshString("ssh-rsa"), sshMpint(exponent), sshMpint(modulus)]),
     sign(data, flags) {
-      const [name, hash] = (flags & 4) !== 0 ? ["rsa-sha2-512", "sha512"] : (flags & 2) !== 0 ? ["rsa-sha2-256", "sha256"] : ["ssh-rsa", "sha1"];
+      const [name, hash] =
+        (flags & 4) !== 0
+          ? ["rsa-sha2-512", "sha512"]
+          : (flags & 2) !== 0
+            ? ["rsa-sha2-256", "sha256"]
+            : ["ssh-rsa", "sha1"];
       return Buffer.concat([sshString(name!), sshString(sign(hash!, data, key))]);
     },
   };
 }
 
-function ecdsa(key: KeyObject, jwk: JsonWebKey): SshKey {
+function ecdsa(key: KeyObject, jwk: webcrypto.JsonWebKey): SshKey {
   const curve = curves[jwk.crv as keyof typeof curves];
   if (!curve) throw new Error(`unsupported curve ${jwk.crv}`);
   const type = `ecdsa-sha2-${curve.name}`;
@@ -81,16 +86,33 @@ function openSshKey(bytes: Buffer): KeyObject {
   return createPrivateKey({ key: privateJwk(inner), format: "jwk" });
 }
 
-function privateJwk(inner: SshReader): JsonWebKey {
+function privateJwk(inner: SshReader): webcrypto.JsonWebKey {
   const type = inner.string().toString();
   if (type === "ssh-ed25519") {
     const publicKey = inner.string();
     return { kty: "OKP", crv: "Ed25519", x: text(publicKey), d: text(inner.string().subarray(0, 32)) };
   }
   if (type === "ssh-rsa") {
-    const [n, e, d, qi, p, q] = Array.from({ length: 6 }, () => unsigned(inner.string())) as [Buffer, Buffer, Buffer, Buffer, Buffer, Buffer];
+    const [n, e, d, qi, p, q] = Array.from({ length: 6 }, () => unsigned(inner.string())) as [
+      Buffer,
+      Buffer,
+      Buffer,
+      Buffer,
+      Buffer,
+      Buffer,
+    ];
     const rest = (prime: Buffer) => text(bytesOf(big(d) % (big(prime) - 1n)));
-    return { kty: "RSA", n: text(n), e: text(e), d: text(d), p: text(p), q: text(q), dp: rest(p), dq: rest(q), qi: text(qi) };
+    return {
+      kty: "RSA",
+      n: text(n),
+      e: text(e),
+      d: text(d),
+      p: text(p),
+      q: text(q),
+      dp: rest(p),
+      dq: rest(q),
+      qi: text(qi),
+    };
   }
   const curve = Object.entries(curves).find(([, { name }]) => type === `ecdsa-sha2-${name}`)?.[0];
   if (curve === undefined) throw new Error(`unsupported key type ${type}`);
@@ -99,7 +121,13 @@ function privateJwk(inner: SshReader): JsonWebKey {
   const size = (point.length - 1) / 2;
   const scalar = unsigned(inner.string());
   const padded = Buffer.concat([Buffer.alloc(Math.max(0, size - scalar.length)), scalar]);
-  return { kty: "EC", crv: curve, x: text(point.subarray(1, 1 + size)), y: text(point.subarray(1 + size)), d: text(padded) };
+  return {
+    kty: "EC",
+    crv: curve,
+    x: text(point.subarray(1, 1 + size)),
+    y: text(point.subarray(1 + size)),
+    d: text(padded),
+  };
 }
 
 function unsigned(bytes: Buffer): Buffer {
