@@ -1,7 +1,7 @@
 // The Dockerfile frontend as a whole: reads the Dockerfile through the gateway, converts it for every platform that was asked
 // for, and turns errors into ones that point at lines. Counterpart: moby/buildkit frontend/dockerfile/builder.
 
-import { BuildError, isAbort, isBuildError, messageOf } from "../../base/index.ts";
+import { BuildError, isAbort, isBuildError, messageOf, TaskScope } from "../../base/index.ts";
 import { marshalState } from "../../graph/llb/index.ts";
 import type { Platform, SourceMapFile } from "../../graph/llb/index.ts";
 import { formatAllPlatform, hostPlatform, normalizePlatform } from "../../formats/oci/index.ts";
@@ -10,6 +10,7 @@ import { BuildClient, spanOf } from "./context/client.ts";
 import type { Entrypoint } from "./context/client.ts";
 import { convert } from "./convert/convert.ts";
 import { encodeImage } from "./convert/image.ts";
+import type { Image } from "./convert/image.ts";
 import type { LintWarning } from "./lint/linter.ts";
 import { detectSyntax } from "./parse/directives.ts";
 import { FrontendError, wrapError } from "./source-error.ts";
@@ -80,9 +81,14 @@ async function build(client: BuildClient, entrypoint: Entrypoint, signal: AbortS
   const { config } = client;
   const targets: readonly (Platform | undefined)[] =
     config.targetPlatforms.length === 0 ? [undefined] : config.targetPlatforms;
-  const builds = await Promise.all(
-    targets.map((platform, index) => buildOne(client, entrypoint, { platform, isFirst: index === 0 }, signal)),
-  );
+  const builds: PlatformResult[] = [];
+  await using scope = new TaskScope(signal);
+  for (const [index, platform] of targets.entries()) {
+    scope.run(async (taskSignal) => {
+      builds[index] = await buildOne(client, entrypoint, { platform, isFirst: index === 0 }, taskSignal);
+    });
+  }
+  await scope.join();
   return { builds, multiPlatform: config.multiPlatform, metadata: new Map() };
 }
 
@@ -112,12 +118,24 @@ async function buildOne(
   const platform = normalizePlatform(target.platform ?? hostPlatform());
   return {
     key: formatAllPlatform(platform),
-    platform,
+    platform: withWindowsVersion(platform, stage.image),
     definition,
     config: encodeImage(stage.image),
     baseConfig: stage.baseImage === undefined ? undefined : encodeImage(stage.baseImage),
     epoch: conversion.epoch,
   };
+}
+
+// Windows images run only on their own version, which the base image knows when the request does not say.
+function withWindowsVersion(platform: Platform, image: Image): Platform {
+  if (platform.os !== "windows" || image.os !== "windows") return platform;
+  const osVersion = platform.osVersion || image.osVersion;
+  const osFeatures = platform.osFeatures ?? image.osFeatures;
+  return normalizePlatform({
+    ...platform,
+    ...(osVersion === "" ? {} : { osVersion }),
+    ...(osFeatures.length === 0 ? {} : { osFeatures }),
+  });
 }
 
 function sendWarning(gateway: GatewayClient, { file, vertex }: Entrypoint, warning: LintWarning): void {

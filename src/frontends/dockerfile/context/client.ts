@@ -127,7 +127,12 @@ export class BuildClient implements ContextHost {
 
   async #ignorePatternsOf(context: BuildContext, signal: AbortSignal): Promise<readonly string[]> {
     this.#ignore ??= this.#readIgnoreFile(context, signal);
-    return parseIgnoreFile((await this.#ignore).data);
+    const { data, name } = await this.#ignore;
+    try {
+      return parseIgnoreFile(data);
+    } catch (error) {
+      throw wrapError(error, `failed parsing ${name}`);
+    }
   }
 
   async #readIgnoreFile(context: BuildContext, signal: AbortSignal): Promise<{ data: Uint8Array; name: string }> {

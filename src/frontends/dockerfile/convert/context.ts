@@ -7,6 +7,7 @@ import type { BuildConfig } from "../context/config.ts";
 import type { Linter } from "../lint/linter.ts";
 import type { Lex } from "../shell/lex.ts";
 import type { EnvGetter } from "../shell/lex.ts";
+import { FrontendError } from "../source-error.ts";
 import type { Location } from "../source-error.ts";
 import { expandForDisplay, stepName, uppercaseCommand } from "./step-name.ts";
 import type { Image } from "./image.ts";
@@ -73,9 +74,12 @@ export function commit(conversion: Conversion, image: Image, text: string, withL
   });
 }
 
+const YEAR_0 = -62_167_219_200n;
+const YEAR_10000 = 253_402_300_800n;
+
 function formatEpoch(seconds: bigint): string {
-  return new Date(Number(seconds) * 1000)
-    .toISOString()
-    .replace(".000Z", "Z")
-    .replace(/^\+0*(\d{5,})/, "$1");
+  if (seconds < YEAR_0 || seconds >= YEAR_10000) {
+    throw new FrontendError("failed to marshal image config: Time.MarshalJSON: year outside of range [0,9999]");
+  }
+  return new Date(Number(seconds) * 1000).toISOString().replace(".000Z", "Z");
 }

@@ -13,11 +13,18 @@ import { commit, envOf } from "./context.ts";
 import type { Conversion } from "./context.ts";
 import type { StageState } from "./stage-state.ts";
 
+// Differs: BuildKit has no limit, and a line of ranges takes all memory.
+const MAX_PORTS = 4 * 65_536;
+
 /** @throws FrontendError */
 export function applyExpose(conversion: Conversion, stage: StageState, command: ExposeCommand, linter: Linter): void {
   const env = envOf(stage);
   const words = command.ports.flatMap((port) => conversion.lex.words(port, env));
-  const ports = words.flatMap((word) => parsePortSpec(word, command.location, linter));
+  const ports: string[] = [];
+  for (const word of words) {
+    for (const port of parsePortSpec(word, command.location, linter)) ports.push(port);
+    if (ports.length > MAX_PORTS) throw new FrontendError(`EXPOSE lists more than ${MAX_PORTS} ports`);
+  }
   for (const port of ports) stage.image.config.exposedPorts.add(port);
   commit(conversion, stage.image, `EXPOSE ${plainList(ports)}`, false);
 }

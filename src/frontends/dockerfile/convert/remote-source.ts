@@ -2,6 +2,7 @@
 
 import { baseName } from "../../../formats/patterns/index.ts";
 import { parseGitRef } from "../context/git-ref.ts";
+import { cut } from "../go/text.ts";
 import { tryParseUrl } from "../go/url.ts";
 import { FrontendError } from "../source-error.ts";
 
@@ -24,10 +25,13 @@ const DIGEST_LENGTHS: Readonly<Record<string, number>> = { sha256: 64, sha384: 9
 
 /** Checks a digest of any algorithm that Go's digest package knows. @throws FrontendError */
 export function checkDigest(text: string): void {
-  const match = /^([a-z0-9]+(?:[.+_-][a-z0-9]+)*):([a-zA-Z0-9=_-]+)$/.exec(text);
-  if (match === null) throw new FrontendError("invalid checksum digest format");
-  const length = Object.hasOwn(DIGEST_LENGTHS, match[1]!) ? DIGEST_LENGTHS[match[1]!] : undefined;
-  if (length === undefined) throw new FrontendError("unsupported digest algorithm");
-  if (match[2]!.length !== length) throw new FrontendError("invalid checksum digest length");
-  if (!/^[a-f0-9]+$/.test(match[2]!)) throw new FrontendError("invalid checksum digest format");
+  const { before: algorithm, after: encoded } = cut(text, ":");
+  if (algorithm === "" || encoded === "") throw new FrontendError("invalid checksum digest format");
+  const length = Object.hasOwn(DIGEST_LENGTHS, algorithm) ? DIGEST_LENGTHS[algorithm] : undefined;
+  if (length === undefined) {
+    const isDigest = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/.test(text);
+    throw new FrontendError(isDigest ? "unsupported digest algorithm" : "invalid checksum digest format");
+  }
+  if (Buffer.byteLength(encoded) !== length) throw new FrontendError("invalid checksum digest length");
+  if (!/^[a-f0-9]+$/.test(encoded)) throw new FrontendError("invalid checksum digest format");
 }

@@ -41,7 +41,8 @@ export function applyEnv(conversion: Conversion, stage: StageState, command: Env
 
 // A variable keeps its place in the image's list, unlike in the environment of steps.
 function setImageEnv(env: string[], key: string, value: string): void {
-  const at = env.findIndex((entry) => entry.split("=", 1)[0] === key);
+  const start = `${key}=`;
+  const at = env.findIndex((entry) => entry.startsWith(start) || entry === key);
   if (at < 0) env.push(`${key}=${value}`);
   else env[at] = `${key}=${value}`;
 }

@@ -44,7 +44,7 @@ export function applyWorkdir(conversion: Conversion, stage: StageState, command:
           mode: 0o755,
           makeParents: true,
           owner: user === "" ? undefined : parseOwnership(user),
-          timestampNs: epoch === undefined ? undefined : epoch * 1_000_000_000n,
+          timestampNs: epoch === undefined ? undefined : BigInt.asIntN(64, epoch * 1_000_000_000n),
         },
       ],
       options,

@@ -9,6 +9,7 @@ import { FrontendError, linesOf, reworded, withLocation, withSuggestion } from "
 import { parseAdd, parseCopy } from "./files.ts";
 import { parseFlags } from "./flags.ts";
 import { parseHealthcheck } from "./healthcheck.ts";
+import { checkDevice } from "./device.ts";
 import { parseMount } from "./mount.ts";
 import type { ArgCommand, ArgPair, Command, CommandLine, KeyValue, RunCommand, Stage } from "./types.ts";
 
@@ -225,6 +226,7 @@ function parseRun(node: Node): Omit<RunCommand, "kind" | "name" | "code" | "loca
   const command = commandLine(node);
   const mountFlags = flags.strings("mount");
   const devices = flags.strings("device");
+  for (const device of devices) checkDevice(device);
   const mounts = mountFlags.map((flag) => parseMount(flag, undefined));
   const network = flags.string("network", "default");
   if (network !== "default" && network !== "none" && network !== "host") {

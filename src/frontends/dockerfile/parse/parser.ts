@@ -36,6 +36,7 @@ export interface ParsedFile {
 }
 
 const MAX_LINE_BYTES = 65_536;
+const MAX_ONBUILD_DEPTH = 50;
 const HEREDOC_INSTRUCTIONS = new Set(["add", "copy", "run"]);
 
 /** Parses a Dockerfile. @throws FrontendError with the lines it is about */
@@ -198,11 +199,12 @@ class Parser {
   }
 }
 
-function newNode(line: string, escape: string, comments: readonly string[] | undefined): Node {
+function newNode(line: string, escape: string, comments: readonly string[] | undefined, depth = 0): Node {
   const { command, flags, args: rest } = splitCommand(line, escape);
   const name = command.toLowerCase();
-  const isOnbuild = name === "onbuild" && rest !== "";
-  const sub = isOnbuild ? newNode(rest, escape, undefined) : undefined;
+  // ONBUILD inside ONBUILD is refused later; a long chain of them is not followed to its end.
+  const isOnbuild = name === "onbuild" && rest !== "" && depth < MAX_ONBUILD_DEPTH;
+  const sub = isOnbuild ? newNode(rest, escape, undefined, depth + 1) : undefined;
   const { args, json } = LINE_PARSERS.get(name)?.(rest, escape) ?? { args: isKnown(name) ? [] : [""], json: false };
   return {
     instruction: command,

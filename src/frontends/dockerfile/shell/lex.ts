@@ -37,7 +37,9 @@ export interface Expansion {
 /** No variables at all. */
 export const NO_ENV: EnvGetter = { get: () => undefined, keys: () => [] };
 
+// Differs: BuildKit has neither limit; `ENV A=$A$A` a few dozen times over takes all memory.
 const MAX_DEPTH = 1000;
+const MAX_RESULT_LENGTH = 16 * 1024 * 1024;
 
 /** Expands words. Stateless: one Lex can be used for any number of words. */
 export class Lex {
@@ -157,6 +159,7 @@ class LexRun {
     this.#wordBuffer.length = 0;
     const words = new WordList(this.#wordBuffer);
     const quotes = !this.#options.skipProcessQuotes;
+    let length = 0;
     for (let char = this.#peek(); char !== undefined; char = this.#peek()) {
       if (char === stop) {
         this.#at++;
@@ -187,6 +190,8 @@ class LexRun {
         } else words.addChar(text);
       }
       result.push(text);
+      length += text.length;
+      if (length > MAX_RESULT_LENGTH) throw new FrontendError("the expanded text is too long");
     }
     if (stop !== undefined) {
       throw new FrontendError(`unexpected end of statement while looking for matching ${stop}`);
@@ -216,6 +221,7 @@ class LexRun {
   #doubleQuote(): string {
     const raw = this.#options.rawQuotes ? '"' : "";
     const result: string[] = [raw];
+    let length = 0;
     this.#at++;
     for (;;) {
       const char = this.#peek();
@@ -223,7 +229,10 @@ class LexRun {
         throw new FrontendError("unexpected end of statement while looking for matching double-quote");
       }
       if (char === "$") {
-        result.push(this.#dollar());
+        const value = this.#dollar();
+        length += value.length;
+        if (length > MAX_RESULT_LENGTH) throw new FrontendError("the expanded text is too long");
+        result.push(value);
         continue;
       }
       this.#at++;
