@@ -34,10 +34,10 @@ export function layoutIndex(manifests: readonly Descriptor[]): Uint8Array {
  * @throws INVALID_IMAGE when the index that is there can't be read.
  */
 export function mergedLayoutIndex(existing: Uint8Array | undefined, root: Descriptor, names: readonly string[]): Uint8Array {
-  const added =
+  const added: Descriptor[] =
     names.length > 0 ? namedDescriptors(root, names) : [{ ...root, annotations: { ...root.annotations, [REF_NAME]: "latest" } }];
   const isReplaced = (old: Descriptor): boolean =>
-    added.some((each) => [IMAGE_NAME, REF_NAME].every((key) => (each.annotations[key] ?? "") === (old.annotations?.[key] ?? "")));
+    added.some((each) => [IMAGE_NAME, REF_NAME].every((key) => (each.annotations?.[key] ?? "") === (old.annotations?.[key] ?? "")));
   const index = existing === undefined || existing.length === 0 ? { mediaType: mediaTypes.ociIndex, manifests: [] } : parseIndex(existing);
   return encodeIndex({ ...index, manifests: [...index.manifests.filter((old) => !isReplaced(old)), ...added] });
 }

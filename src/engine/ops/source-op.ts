@@ -1,7 +1,7 @@
 // FROM and contexts: where files come from. Nothing is fetched before something needs it.
 // Counterpart: moby/buildkit solver/llbsolver/ops/source.go, source/{containerimage,local}.
 
-import { BuildError, digestOf } from "../../base/index.ts";
+import { BuildError, digestOf, parseDigest } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { pb } from "../../formats/proto/index.ts";
 import type { CacheMap, Op, OpContext, Vertex } from "../../graph/solver/index.ts";
@@ -67,7 +67,7 @@ class ImageOp implements Op<EngineResult> {
 
   async cacheMap(context: OpContext): Promise<CacheMap<EngineResult>> {
     const resolved = await this.#resolve(context);
-    const { manifestKey, configKey } = imageCacheKeys(resolved, this.#sys.platform);
+    const { manifestKey, configKey } = imageCacheKeys(resolved, this.#sys.platform, this.#layerLimit());
     return { digest: sourceDigest(manifestKey), alternates: [sourceDigest(configKey)], deps: [] };
   }
 
@@ -91,14 +91,28 @@ class ImageOp implements Op<EngineResult> {
     context.progress.status(status, {});
     const resolved = this.#op.identifier.startsWith("oci-layout://")
       ? await this.#layout(reference, context)
-      : await this.#host.images.resolve(reference, { platform, mode: modeOf(this.#op.attrs["image.resolvemode"]) }, context.signal);
+      : await this.#host.images.resolve(reference, { platform, mode: modeOf(this.#op.attrs["image.resolvemode"]), ...this.#limits() }, context.signal);
     context.progress.status(status, { completed: true });
     return resolved;
   }
 
   #layout(reference: string, context: OpContext): Promise<ResolvedImage> {
     const directory = layoutDirectory(this.#sys.context.session, this.#op.attrs["oci.store"] ?? "");
-    return this.#host.layouts.resolve(reference, { directory, platform: this.#sys.platform }, context.signal);
+    return this.#host.layouts.resolve(reference, { directory, platform: this.#sys.platform, ...this.#limits() }, context.signal);
+  }
+
+  #layerLimit(): number | undefined {
+    const text = this.#op.attrs["image.layerlimit"] ?? this.#op.attrs["oci.layerlimit"];
+    return text === undefined ? undefined : Number(text);
+  }
+
+  #limits(): { layerLimit?: number; checksum?: Digest } {
+    const layerLimit = this.#layerLimit();
+    const checksum = this.#op.attrs["image.checksum"];
+    return {
+      ...(layerLimit === undefined ? {} : { layerLimit }),
+      ...(checksum === undefined ? {} : { checksum: parseDigest(checksum) }),
+    };
   }
 
   #reference(): string {

@@ -4,7 +4,6 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { BuildError, TaskScope, digestOf, isBuildError } from "../../base/index.ts";
-import type { Digest } from "../../base/index.ts";
 import { RegistryClient, DockerCredentials } from "../../distribution/index.ts";
 import type { RegistriesSettings } from "../../distribution/index.ts";
 import { hostPlatform } from "../../formats/oci/index.ts";
@@ -29,6 +28,7 @@ import { Store } from "../store/index.ts";
 import { runExporters } from "./export.ts";
 import type { BuiltPlatform } from "./export.ts";
 import { EngineGateway } from "./gateway.ts";
+import { keptRef } from "./kept-ref.ts";
 import { ProgressStream } from "./progress-stream.ts";
 import { EngineResults } from "./result-store.ts";
 import { withStandIns } from "./stand-in.ts";
@@ -82,15 +82,11 @@ export class Engine implements AsyncDisposable {
           privateMounts: process.env["SLIPWAY_NAMESPACE"] === "private",
         })),
     });
-    const keptRef = (manifest: Digest) => {
-      const id = store.images.refOf(manifest);
-      return id === undefined ? undefined : store.refs.load(id);
-    };
     this.#solver = new Solver({
       parallelism: options.parallelism ?? Math.max(2, availableParallelism()),
       storage: store.keys,
       results: new EngineResults(store.refs),
-      resolveOp: opResolver(host, { refs: store.refs, images, layouts: this.#layouts, keptRef }),
+      resolveOp: opResolver(host, { refs: store.refs, images, layouts: this.#layouts, keptRef: (manifest) => keptRef(store, manifest) }),
     });
   }
 
@@ -110,7 +106,7 @@ export class Engine implements AsyncDisposable {
       images = new ImageSource({
         content: store.content,
         client: new RegistryClient({ credentials: new DockerCredentials(), ...(registries ? { registries } : {}) }),
-        local: store.images,
+        local: { lookup: (name) => store.images.get(name) },
         onNote: (text) => engine?.note(text),
       });
       engine = new Engine(options, store, workers, images);

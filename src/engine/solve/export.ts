@@ -94,7 +94,14 @@ function exportPlatform(build: PlatformResult, ref: Ref, run: ExportRun): Export
     platform: build.platform,
     config: build.config,
     refId: ref.id,
-    layers: { blobs: (options, signal) => refs.blobs(ref, options, signal) },
+    layers: {
+      blobs: async (options, signal) => {
+        const blobs = await refs.blobs(ref, options, signal);
+        return blobs.map(({ createdMs, ...blob }) => ({ ...blob, createdAt: new Date(createdMs).toISOString() }));
+      },
+    },
+    ...(build.baseConfig === undefined ? {} : { baseConfig: build.baseConfig }),
+    ...(build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch }),
     openTree: () => refs.view(ref, run.signal),
   };
 }

@@ -27,6 +27,14 @@ export interface Remote {
   fetch(descriptor: Descriptor, signal?: AbortSignal): Promise<void>;
 }
 
+/** A layer as a blob. */
+export interface LayerAsBlob {
+  readonly descriptor: Descriptor;
+  readonly diffId: Digest;
+  /** When the layer was made here, in milliseconds since the epoch. */
+  readonly createdMs: number;
+}
+
 export type RemoteOpener = (remote: string) => Remote;
 
 export interface LayerFormsOptions {
@@ -45,7 +53,7 @@ const mediaTypes = {
 
 export class LayerForms {
   readonly #o: LayerFormsOptions;
-  readonly #packing = new FlightControl<{ descriptor: Descriptor; diffId: Digest }>();
+  readonly #packing = new FlightControl<LayerAsBlob>();
   readonly #unpacking = new FlightControl<void>();
 
   constructor(options: LayerFormsOptions) {
@@ -85,7 +93,7 @@ export class LayerForms {
     layer: LayerId,
     options: PackOptions,
     signal?: AbortSignal,
-  ): Promise<{ descriptor: Descriptor; diffId: Digest }> {
+  ): Promise<LayerAsBlob> {
     const key = JSON.stringify([layer, options.compression, options.level, options.force, options.bytes]);
     return this.#packing.do(key, (shared) => this.#blob(layer, options, shared), signal);
   }
@@ -94,17 +102,17 @@ export class LayerForms {
     layer: LayerId,
     options: PackOptions,
     signal: AbortSignal,
-  ): Promise<{ descriptor: Descriptor; diffId: Digest }> {
+  ): Promise<LayerAsBlob> {
     const row = this.#o.rows.layer(layer);
     if (row === undefined) throw new BuildError(`layer ${layer} is gone`, { code: "LAYER_GONE", status: "NotFound" });
     const wanted = this.#o.rows.blobs(layer).filter((blob) => suits(blob, options));
     const bytes = options.bytes ?? true;
     for (const { descriptor, remote } of wanted) {
       if (row.diffId === undefined) break;
-      if (!bytes || this.#o.content.has(descriptor.digest)) return { descriptor, diffId: row.diffId };
+      if (!bytes || this.#o.content.has(descriptor.digest)) return { descriptor, diffId: row.diffId, createdMs: row.createdMs };
       if (remote === undefined) continue;
       await this.#o.openRemote(remote).fetch(descriptor, signal);
-      return { descriptor, diffId: row.diffId };
+      return { descriptor, diffId: row.diffId, createdMs: row.createdMs };
     }
     await this.unpackAll([layer], signal);
     const output = bytes ? this.#o.content.temporaryPath() : null;
@@ -125,7 +133,7 @@ export class LayerForms {
       this.#o.rows.setDiffId(layer, packed.diffId);
       this.#o.rows.addBlob(layer, { descriptor, remote: undefined });
     });
-    return { descriptor, diffId: packed.diffId };
+    return { descriptor, diffId: packed.diffId, createdMs: row.createdMs };
   }
 
   #unpackOne(layer: LayerId, lowers: readonly LayerId[], below: Promise<void>, signal: AbortSignal): Promise<void> {

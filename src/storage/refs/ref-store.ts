@@ -10,7 +10,7 @@ import type { Database } from "../../system/database/index.ts";
 import type { ContentStore } from "../content/index.ts";
 import type { JobRunner, MountedView, Snapshotter } from "../snapshots/index.ts";
 import { LayerForms } from "./layer-forms.ts";
-import type { PackOptions, RemoteOpener } from "./layer-forms.ts";
+import type { LayerAsBlob, PackOptions, RemoteOpener } from "./layer-forms.ts";
 import type { MutableRef, Ref, RefInfo } from "./ref.ts";
 import { RefRows, refIdOf } from "./rows.ts";
 import type { LayerId, LayerRow } from "./rows.ts";
@@ -63,7 +63,7 @@ export class RefStore {
       for (const { descriptor, diffId } of layers) {
         chainId = chainId === undefined ? diffId : digestOf(`${chainId} ${diffId}`);
         const id = `i${chainId.slice("sha256:".length, "sha256:".length + 24)}`;
-        this.rows.addLayer({ id, diffId, unpacked: false, sizeBytes: 0 }, this.#now());
+        this.rows.addLayer({ id, diffId, unpacked: false, sizeBytes: 0, createdMs: this.#now() });
         this.rows.addBlob(id, { descriptor, remote });
         ids.push(id);
       }
@@ -85,7 +85,7 @@ export class RefStore {
       path: active.path,
       commit: async (info) => {
         const { layer, sizeBytes } = await this.#options.snapshotter.commit(active);
-        this.rows.addLayer({ id: layer, diffId: undefined, unpacked: true, sizeBytes }, this.#now());
+        this.rows.addLayer({ id: layer, diffId: undefined, unpacked: true, sizeBytes, createdMs: this.#now() });
         return this.#make([...parent.layers, layer], parent.id, info);
       },
       [Symbol.asyncDispose]: () => active[Symbol.asyncDispose](),
@@ -105,7 +105,7 @@ export class RefStore {
   }
 
   /** A blob form of each layer, bottom first; see {@link PackOptions}. */
-  blobs(ref: Ref, options: PackOptions, signal?: AbortSignal): Promise<{ descriptor: Descriptor; diffId: Digest }[]> {
+  blobs(ref: Ref, options: PackOptions, signal?: AbortSignal): Promise<LayerAsBlob[]> {
     return Promise.all(ref.layers.map((layer) => this.forms.blob(layer, options, signal)));
   }
 

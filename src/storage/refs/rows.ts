@@ -15,6 +15,7 @@ export interface LayerRow {
   /** Whether its directory exists. */
   readonly unpacked: boolean;
   readonly sizeBytes: number;
+  readonly createdMs: number;
 }
 
 /** One blob form of a layer. `remote` names where the bytes can be fetched from, where they can. */
@@ -59,13 +60,12 @@ export class RefRows {
       id,
       diffId: (row.diff_id ?? undefined) as Digest | undefined,
       unpacked: row.unpacked === 1,
-      sizeBytes: row.size_bytes,
-    };
+      sizeBytes: row.size_bytes, createdMs: row.created_ms };
   }
 
   /** Keeps the row that exists. */
-  addLayer(layer: LayerRow, nowMs: number): void {
-    this.#s.addLayer.run(layer.id, layer.diffId ?? null, layer.unpacked ? 1 : 0, layer.sizeBytes, nowMs);
+  addLayer(layer: LayerRow): void {
+    this.#s.addLayer.run(layer.id, layer.diffId ?? null, layer.unpacked ? 1 : 0, layer.sizeBytes, layer.createdMs);
   }
 
   setUnpacked(id: LayerId, sizeBytes: number): void {
@@ -219,8 +219,8 @@ function annotationsOf(text: string): { annotations?: Record<string, string> } {
 
 function prepareAll(db: Database) {
   return {
-    layer: db.prepare<{ diff_id: string | null; unpacked: number; size_bytes: number }>(
-      "SELECT diff_id, unpacked, size_bytes FROM layers WHERE id = ?",
+    layer: db.prepare<{ diff_id: string | null; unpacked: number; size_bytes: number; created_ms: number }>(
+      "SELECT diff_id, unpacked, size_bytes, created_ms FROM layers WHERE id = ?",
     ),
     addLayer: db.prepare(
       "INSERT OR IGNORE INTO layers (id, diff_id, unpacked, size_bytes, created_ms) VALUES (?, ?, ?, ?, ?)",

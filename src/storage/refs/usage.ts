@@ -66,6 +66,7 @@ export async function listRecords(host: UsageHost): Promise<StoreRecord[]> {
   const refs = rows.refs();
   const byId = new Map(refs.map((ref) => [ref.id, ref]));
   const parents = new Set(refs.flatMap((ref) => (ref.parent === undefined ? [] : [ref.parent])));
+  const busy = new Set(refs.filter((ref) => held.has(ref.id) || leased.has(ref.id)).flatMap((ref) => ref.layers));
   const records: StoreRecord[] = [];
   for (const ref of refs) {
     if (ref.layers.length === 0) continue;
@@ -79,7 +80,8 @@ export async function listRecords(host: UsageHost): Promise<StoreRecord[]> {
       createdMs: ref.createdMs,
       usedMs: ref.uses > 0 ? ref.usedMs : undefined,
       uses: ref.uses,
-      inUse: held.has(ref.id) || leased.has(ref.id),
+      // What stands below something in use can't be reclaimed either.
+      inUse: ref.layers.every((layer) => busy.has(layer)),
       shared: parents.has(ref.id),
     });
   }
