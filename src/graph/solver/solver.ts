@@ -154,6 +154,7 @@ export class Solver<R> {
 
   async #runOnce(state: VertexState<R>, keys: InputKeys[]): Promise<readonly EdgeResult<R>[]> {
     const { vertex, op, context } = state;
+    state.executed = true;
     const inputs = await Promise.all(vertex.inputs.map((input) => this.#edgeState(input).result()));
     const exec = () =>
       state.working(async () => {
@@ -199,8 +200,7 @@ export class Solver<R> {
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       if (seen.has(next.digest)) continue;
       seen.add(next.digest);
-      const entry = this.#states.get(next.digest);
-      if (entry !== undefined && !entry.state.touched) entry.state.tell({ kind: "cached", vertex: next });
+      this.#states.get(next.digest)?.state.skip();
       stack.push(...next.inputs.map((input) => input.vertex));
     }
   }

@@ -61,9 +61,12 @@ export class VertexState<R> {
     for (const event of this.#events) sink.vertex(event);
   }
 
-  /** Whether anything was told of this vertex beyond that it exists. */
-  get touched(): boolean {
-    return this.#last !== undefined;
+  /** Set when the op ran, or is about to. */
+  executed = false;
+
+  /** Tells that the vertex was not needed: what depends on it came from the cache. */
+  skip(): void {
+    if (!this.executed && this.#active === 0 && this.#last !== "cached") this.tell({ kind: "cached", vertex: this.vertex });
   }
 
   cacheMap(): Promise<CacheMap<R>> {
