@@ -1,7 +1,7 @@
 // The local context's blocking work: hashing a folder through its filter, and turning it into a layer when it must be mounted.
 
 import * as fs from "node:fs";
-import { byteString, type Digest, fsPath, textOf } from "../../base/index.ts";
+import { BuildError, byteString, type Digest, errnoOf, fsPath, isBuildError, textOf } from "../../base/index.ts";
 import { type HashRequest, TreeHasher } from "../../storage/snapshots/index.ts";
 import { directContext, type Job, type JobContext } from "../../system/workers/index.ts";
 import { openSourceTree, type SourceSpec } from "./local-tree.ts";
@@ -14,14 +14,44 @@ export interface HashLocalInput {
   readonly cacheDir?: string | undefined;
 }
 
-/** One digest per request, as BuildKit would compute it for the transferred folder. @throws as `TreeHasher.hash`. */
-export function hashLocal(input: HashLocalInput, _context: JobContext = directContext()): Digest[] {
-  const root = textOf(fs.realpathSync(fsPath(byteString(input.source.root)), "latin1"));
-  const cache = input.cacheDir === undefined ? undefined : StatCache.open(input.cacheDir, root);
-  const hasher = new TreeHasher(openSourceTree({ ...input.source, root }, cache));
-  const digests = input.requests.map((request) => hasher.hash(request));
-  cache?.save();
-  return digests;
+/**
+ * One digest per request, as BuildKit would compute it for the transferred folder.
+ *
+ * @throws CONTEXT_UNREADABLE when the folder or something that counts in it cannot be read; as `TreeHasher.hash`.
+ */
+export function hashLocal(input: HashLocalInput, context: JobContext = directContext()): Digest[] {
+  const { source, requests, cacheDir } = input;
+  try {
+    const root = textOf(fs.realpathSync(fsPath(byteString(source.root)), "latin1"));
+    const cache = cacheDir === undefined ? undefined : StatCache.open(cacheDir, root);
+    const hasher = new TreeHasher(openSourceTree({ ...source, root }, cache));
+    const digests = requests.map((request) => hasher.hash(request, context));
+    cache?.save();
+    return digests;
+  } catch (error) {
+    throw unreadable(error, source.root);
+  }
 }
+
+function unreadable(error: unknown, root: string): unknown {
+  const code = errnoOf(error);
+  if (code === undefined || isBuildError(error)) return error;
+  const { path = root } = error as NodeJS.ErrnoException;
+  const [what, hint] = REASONS[code] ?? [code, undefined];
+  return new BuildError(`cannot read ${path} of the build context: ${what}`, {
+    code: "CONTEXT_UNREADABLE",
+    status: code === "ENOENT" ? "NotFound" : "PermissionDenied",
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+const REASONS: Readonly<Record<string, readonly [string, string]>> = {
+  EACCES: ["permission denied", "change its permissions, or leave it out in .dockerignore"],
+  EPERM: ["operation not permitted", "change its permissions, or leave it out in .dockerignore"],
+  ENOENT: ["no such file or directory", "it may have been removed while it was read; run the build again"],
+  ENOTDIR: ["not a directory", "give a folder as the context"],
+  EIO: ["the disk reports an error", "check the disk"],
+};
 
 export const localJobs: Readonly<Record<string, Job>> = { hashLocal };

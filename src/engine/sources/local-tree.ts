@@ -2,8 +2,18 @@
 // root). Hashing and copying take either, so a local context is never copied before it is needed.
 
 import * as fs from "node:fs";
-import { byteString, type ByteString, type Digest, digestOf, errnoOf, fsPath } from "../../base/index.ts";
+import {
+  BuildError,
+  byteString,
+  type ByteString,
+  type Digest,
+  digestOf,
+  errnoOf,
+  fsPath,
+  textOf,
+} from "../../base/index.ts";
 import { DiskTree, entryDigest, type HashableTree, type NodeKind } from "../../storage/snapshots/index.ts";
+import type { JobContext } from "../../system/workers/index.ts";
 import { type LocalFilter, type LocalListing, listLocal } from "./local-filter.ts";
 import type { StatCache } from "./local-stat-cache.ts";
 
@@ -22,11 +32,18 @@ export interface SourceSpec {
   readonly root: string;
   /** Present for a user's folder, absent for the rootfs of layers. */
   readonly local?: LocalFilter | undefined;
+  /**
+   * When the folder's content was hashed (nanoseconds since 1970): files changed later are refused, so that nothing is cached
+   * under the digest of what it no longer is. Absent: not checked.
+   */
+  readonly hashedAtNs?: bigint | undefined;
 }
 
 /** Opens a tree for one job. `cache` only serves local folders. */
 export function openSourceTree(spec: SourceSpec, cache?: StatCache): SourceTree {
-  return spec.local === undefined ? new RootfsTree(spec.root) : new LocalTree(spec.root, spec.local, cache);
+  return spec.local === undefined
+    ? new RootfsTree(spec.root)
+    : new LocalTree(spec.root, spec.local, { cache, hashedAtNs: spec.hashedAtNs });
 }
 
 class RootfsTree extends DiskTree implements SourceTree {
@@ -43,19 +60,26 @@ class RootfsTree extends DiskTree implements SourceTree {
   }
 }
 
+interface LocalTreeOptions {
+  readonly cache?: StatCache | undefined;
+  readonly hashedAtNs?: bigint | undefined;
+}
+
 /** A user's folder through a filter. The listing is taken once, when first needed. */
 export class LocalTree implements SourceTree {
   readonly root: ByteString;
   readonly owner = { uid: 0, gid: 0 };
   readonly #filter: LocalFilter;
   readonly #cache: StatCache | undefined;
+  readonly #hashedAtNs: bigint | undefined;
   #listing: LocalListing | undefined;
   #names = new Map<ByteString, Set<ByteString>>();
 
-  constructor(root: string, filter: LocalFilter, cache?: StatCache) {
+  constructor(root: string, filter: LocalFilter, options: LocalTreeOptions = {}) {
     this.root = byteString(root);
     this.#filter = filter;
-    this.#cache = cache;
+    this.#cache = options.cache;
+    this.#hashedAtNs = options.hashedAtNs;
   }
 
   list(dir: ByteString): readonly { readonly name: ByteString; readonly kind: NodeKind }[] {
@@ -68,13 +92,13 @@ export class LocalTree implements SourceTree {
   }
 
   /** The root's own header is that of nothing: what BuildKit's receiver of a context notes for it. */
-  digest(path: ByteString): Digest {
+  digest(path: ByteString, context?: JobContext): Digest {
     if (path === "") return digestOf("");
     const at = this.#at(path);
     const stat = fs.lstatSync(fsPath(at), { bigint: true });
     const known = this.#cache?.find(path, stat);
     if (known !== undefined) return known;
-    const digest = entryDigest(at, stat, { owner: this.owner });
+    const digest = entryDigest(at, stat, { owner: this.owner, context });
     this.#cache?.add(path, stat, digest);
     return digest;
   }
@@ -90,7 +114,21 @@ export class LocalTree implements SourceTree {
       }
       if (!names.has(path.slice(slash + 1))) return undefined;
     }
-    return tryLstat(this.#at(path));
+    const stat = tryLstat(this.#at(path));
+    if (
+      stat !== undefined &&
+      this.#hashedAtNs !== undefined &&
+      stat.ctimeNs > this.#hashedAtNs &&
+      !stat.isDirectory()
+    ) {
+      throw new BuildError(`${textOf(path)} changed while the build was running`, {
+        code: "CONTEXT_CHANGED",
+        status: "Aborted",
+        hint: "run the build again",
+        retryable: true,
+      });
+    }
+    return stat;
   }
 
   #at(path: ByteString): ByteString {

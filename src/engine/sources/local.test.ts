@@ -8,6 +8,7 @@ import { hashTree, type HashRequest } from "../../storage/snapshots/index.ts";
 import { followPaths, listLocal, type LocalFilter } from "./local-filter.ts";
 import { hashLocal } from "./local-jobs.ts";
 import { StatCache } from "./local-stat-cache.ts";
+import { openSourceTree } from "./local-tree.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "slipway-local-"));
 after(() => fs.rmSync(dir, { recursive: true, force: true }));
@@ -166,4 +167,27 @@ void test("with a cache the digests are the same, before and after changes", () 
   assert.deepEqual(run(true), run(false));
   fs.rmSync(cacheDir, { recursive: true });
   assert.deepEqual(run(true), run(false));
+});
+
+void test("folders and files that cannot be read, files that change under a build", () => {
+  const requests: HashRequest[] = [{ path: "/" }];
+  const missing = join(dir, "none");
+  assert.throws(() => hashLocal({ source: { root: missing, local: {} }, requests }), {
+    code: "CONTEXT_UNREADABLE",
+    message: `cannot read ${missing} of the build context: no such file or directory`,
+  });
+  const root = write({ a: "a", "d/b": "b" });
+  assert.throws(() => hashLocal({ source: { root: join(root, "a"), local: {} }, requests }), {
+    code: "CONTEXT_UNREADABLE",
+  });
+  const later = openSourceTree({ root, local: {}, hashedAtNs: BigInt(Date.now() + 1000) * 1_000_000n });
+  assert.ok(later.stat("a"));
+  const earlier = openSourceTree({ root, local: {}, hashedAtNs: 5n });
+  assert.ok(earlier.stat("d"));
+  assert.throws(() => earlier.stat("d/b"), {
+    code: "CONTEXT_CHANGED",
+    message: "d/b changed while the build was running",
+  });
+  const stop = { aborted: () => true, progress: () => undefined };
+  assert.throws(() => hashLocal({ source: { root, local: {} }, requests }, stop), { name: "AbortError" });
 });

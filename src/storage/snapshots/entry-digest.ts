@@ -6,6 +6,7 @@ import { createHash, type Hash } from "node:crypto";
 import * as fs from "node:fs";
 import { type ByteString, type Digest, fsPath } from "../../base/index.ts";
 import { getXattr, listXattrs } from "../../system/linux/index.ts";
+import { type JobContext, throwIfAborted } from "../../system/workers/index.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "./overlay-form.ts";
 
 /** What of a file counts besides its content. */
@@ -56,6 +57,8 @@ export interface EntryDigestOptions {
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
   /** Attributes count. Defaults to true. */
   readonly xattrs?: boolean | undefined;
+  /** Aborting stops in the middle of a file. */
+  readonly context?: JobContext | undefined;
 }
 
 const chunk = Buffer.allocUnsafeSlow(256 * 1024);
@@ -81,6 +84,7 @@ export function entryDigest(
     const fd = fs.openSync(real, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
     try {
       for (let read = 1; read > 0;) {
+        if (options.context !== undefined) throwIfAborted(options.context);
         read = fs.readSync(fd, chunk, 0, chunk.length, null);
         if (read > 0) hash.update(chunk.subarray(0, read));
       }

@@ -3,6 +3,7 @@
 
 import * as fs from "node:fs";
 import { type ByteString, byteString, type Digest, fsPath } from "../../base/index.ts";
+import { directContext, type JobContext } from "../../system/workers/index.ts";
 import { entryDigest } from "./entry-digest.ts";
 import { type HashableTree, type HashRequest, type NodeKind, TreeHasher } from "./tree-hasher.ts";
 
@@ -17,9 +18,9 @@ const MAX_KEPT = 4;
 const kept = new Map<string, { root: string; hasher: TreeHasher }>();
 
 /** One digest for each request. @throws as `TreeHasher.hash`. */
-export function hashTree({ root, cacheKey, requests }: HashTreeInput): Digest[] {
+export function hashTree({ root, cacheKey, requests }: HashTreeInput, context: JobContext = directContext()): Digest[] {
   const hasher = hasherFor(root, cacheKey);
-  return requests.map((request) => hasher.hash(request));
+  return requests.map((request) => hasher.hash(request, context));
 }
 
 function hasherFor(root: string, cacheKey: string | undefined): TreeHasher {
@@ -61,9 +62,9 @@ export class DiskTree implements HashableTree {
     return fs.readlinkSync(fsPath(this.#at(path)), "latin1");
   }
 
-  digest(path: ByteString): Digest {
+  digest(path: ByteString, context?: JobContext): Digest {
     const at = this.#at(path);
-    return entryDigest(at, fs.lstatSync(fsPath(at)));
+    return entryDigest(at, fs.lstatSync(fsPath(at)), { context });
   }
 
   #at(path: ByteString): ByteString {

@@ -1,10 +1,11 @@
 // The content hash of parts of a tree: what cache keys are made of where definitions are not enough. A path is resolved with
 // links kept inside the tree; a folder's digest covers its header and its children's digests, so equal folders are equal
 // wherever they are. Folders are listed when first needed and every digest is computed once per hasher.
-// Counterpart: moby/buildkit cache/contenthash/checksum.go; README of the algorithm: docs of this room.
+// Counterpart: moby/buildkit cache/contenthash/checksum.go.
 
 import { BuildError, type ByteString, byteString, type Digest, digestOf, textOf } from "../../base/index.ts";
 import { type MatchInfo, PatternMatcher } from "../../formats/patterns/index.ts";
+import { directContext, type JobContext, throwIfAborted } from "../../system/workers/index.ts";
 import { listDigest } from "./entry-digest.ts";
 import { hasWildcards, matchPath } from "./path-match.ts";
 
@@ -16,7 +17,7 @@ export interface HashableTree {
   list(dir: ByteString): readonly { readonly name: ByteString; readonly kind: NodeKind }[];
   readLink(path: ByteString): ByteString;
   /** Digest of a file or link, or of a folder's header. */
-  digest(path: ByteString): Digest;
+  digest(path: ByteString, context?: JobContext): Digest;
 }
 
 export interface HashRequest {
@@ -46,6 +47,7 @@ const MAX_LINKS = 255;
 
 export class TreeHasher {
   readonly #tree: HashableTree;
+  #context: JobContext = directContext();
   readonly #root = newNode("", "", "dir", undefined);
 
   constructor(tree: HashableTree) {
@@ -57,7 +59,8 @@ export class TreeHasher {
    *
    * @throws NOT_FOUND (`"/x": not found`), TOO_MANY_LINKS, BAD_PATTERN; what the tree throws.
    */
-  hash(request: HashRequest): Digest {
+  hash(request: HashRequest, context: JobContext = directContext()): Digest {
+    this.#context = context;
     const { path, wildcard, includePatterns = [], excludePatterns = [] } = request;
     if (!wildcard && includePatterns.length === 0 && excludePatterns.length === 0) {
       return this.#plain(cleanPath(byteString(path)), request.followLinks ?? false);
@@ -134,7 +137,10 @@ export class TreeHasher {
 
   /** Digest of a file or link, or of a folder's header. */
   headerDigest(node: TreeNode): Digest {
-    node.digest ??= this.#tree.digest(node.path);
+    if (node.digest === undefined) {
+      throwIfAborted(this.#context);
+      node.digest = this.#tree.digest(node.path, this.#context);
+    }
     return node.digest;
   }
 
