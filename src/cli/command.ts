@@ -43,7 +43,7 @@ export interface Shell {
   readonly exitNow: (code: number) => void;
 }
 
-export type TerminalStream = NodeJS.WritableStream & {
+type TerminalStream = NodeJS.WritableStream & {
   readonly isTTY?: boolean;
   readonly columns?: number;
   readonly rows?: number;

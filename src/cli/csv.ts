@@ -37,8 +37,3 @@ export function parseCsv(line: string): string[] {
     at++;
   }
 }
-
-/** A field written so that {@link parseCsv} gives it back. */
-export function csvField(field: string): string {
-  return /[",]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
-}

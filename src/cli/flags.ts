@@ -10,7 +10,7 @@ import { parseUlimit } from "./ulimits.ts";
  * What a flag takes: `array` collects each value as it is, `slice` splits each at commas (CSV); `bytes` is a size such as `64m`;
  * `filter` is `name=value`, or a bare name.
  */
-export type FlagKind = "bool" | "string" | "array" | "slice" | "bytes" | "int" | "ulimit" | "filter" | "duration";
+type FlagKind = "bool" | "string" | "array" | "slice" | "bytes" | "int" | "ulimit" | "filter" | "duration";
 
 export interface FlagDefinition {
   readonly name: string;

@@ -8,16 +8,16 @@ import type { SessionPort } from "../engine/index.ts";
 import type { BuilderOptions, Shell } from "./command.ts";
 import { runCli } from "./run-cli.ts";
 
-export interface FakeBuilder extends Builder {
+interface FakeBuilder extends Builder {
   readonly solved: { request: control.SolveRequest; session: SessionPort }[];
   readonly pruned: PruneOptions[];
   closed: boolean;
 }
 
-export type Solve = Builder["solve"];
+type Solve = Builder["solve"];
 
 /** A builder with two records and one image; `solve` decides how builds end. */
-export function fakeBuilder(
+function fakeBuilder(
   solve: Solve = () =>
     Promise.resolve({ "containerimage.digest": "sha256:d1", "containerimage.config.digest": "sha256:c1" }),
 ): FakeBuilder {

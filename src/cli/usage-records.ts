@@ -17,7 +17,7 @@ export function usageRow(record: UsageRecord, nowMs: number): string[] {
 }
 
 /** `3 hours ago`, or nothing. */
-export function lastUsed(record: UsageRecord, nowMs: number): string {
+function lastUsed(record: UsageRecord, nowMs: number): string {
   return record.lastUsedAtMs === undefined ? "" : `${humanDuration(nowMs - record.lastUsedAtMs)} ago`;
 }
 

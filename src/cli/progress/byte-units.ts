@@ -3,7 +3,7 @@
 const names = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
 /** `123B`, `1.23kB`, `4.10GB`. */
-export function byteCount(bytes: bigint): string {
+function byteCount(bytes: bigint): string {
   let unit = 0;
   let base = 1n;
   while (unit < names.length - 1 && abs(bytes) >= base * 1000n) {

@@ -86,7 +86,7 @@ function plainDisplay({ out, clock = systemClock }: DisplayOutput): Display {
     (bytes) => out.write(bytes),
     () => clock.nowMs(),
   );
-  const pace = new Pace(clock, () => printer.print());
+  const pace = new Pace(clock, () => printer.print(false));
   let finished = false;
   return {
     warnings: trace.warnings,
@@ -99,7 +99,7 @@ function plainDisplay({ out, clock = systemClock }: DisplayOutput): Display {
       if (finished) return;
       finished = true;
       pace.stop();
-      printer.print();
+      printer.print(true);
       printer.printFailures();
     },
   };

@@ -39,9 +39,9 @@ export class PlainPrinter {
     this.#nowMs = nowMs;
   }
 
-  /** Prints what is new, as far as it may interrupt the step on show. */
-  print(): void {
-    this.#choose();
+  /** Prints what is new, as far as it may interrupt the step on show; `last` opens no step that has nothing to say. */
+  print(last: boolean): void {
+    this.#choose(last);
     this.#flush();
   }
 
@@ -67,7 +67,7 @@ export class PlainPrinter {
     this.#flush();
   }
 
-  #choose(): void {
+  #choose(last: boolean): void {
     const completed: TraceVertex[] = [];
     const running: TraceVertex[] = [];
     for (const vertex of this.#trace.updated) {
@@ -79,7 +79,7 @@ export class PlainPrinter {
     for (const vertex of completed.toSorted(byEnd)) if (vertex !== before) this.#printVertex(vertex);
 
     if (running.length === 0) {
-      if (before && isStarted(before) && !isCompleted(before)) return;
+      if (last || (before && isStarted(before) && !isCompleted(before))) return;
       const open = this.#trace.started.find((vertex) => !isCompleted(vertex) && !vertex.hidden);
       if (open) this.#printVertex(open);
       return;

@@ -10,7 +10,7 @@ type Timestamp = { seconds: bigint; nanos: number };
 const epoch = 1_700_000_000;
 
 /** Seconds after the tests' epoch as a message has them. */
-export function at(seconds: number): Timestamp {
+function at(seconds: number): Timestamp {
   const nanos = Math.round(seconds * 1e9);
   return { seconds: BigInt(epoch + Math.floor(nanos / 1e9)), nanos: nanos % 1e9 };
 }
