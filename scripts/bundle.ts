@@ -14,7 +14,13 @@ const bundle = await rolldown({
   external: ["koffi"],
   logLevel: "warn",
 });
-await bundle.write({ dir: out, format: "esm", entryFileNames: "[name].js", chunkFileNames: "chunk-[hash].js", minify: false });
+await bundle.write({
+  dir: out,
+  format: "esm",
+  entryFileNames: "[name].js",
+  chunkFileNames: "chunk-[hash].js",
+  minify: false,
+});
 await bundle.close();
 mkdirSync(out, { recursive: true });
 writeFileSync(join(out, ".stamp"), "");

@@ -32,7 +32,9 @@ function placeOf(file: string): Place {
 }
 
 function importsOf(text: string): string[] {
-  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\b[^;'"]*?["'](\.[^"']+)["']|import\(\s*["'](\.[^"']+)["']/g);
+  const found = text.matchAll(
+    /(?:^|\n)\s*(?:import|export)\b[^;'"]*?["'](\.[^"']+)["']|import\(\s*["'](\.[^"']+)["']/g,
+  );
   return [...found].map((match) => (match[1] ?? match[2])!);
 }
 
@@ -67,9 +69,11 @@ test("imports go to the own room or to a wing below, through its door", () => {
         if (from.room !== from.wing && !allowed.includes(to.room)) broken.push(`${file} -> ${target}: sideways`);
       } else {
         const rule = house.roomRules[from.room] ?? house.wings[from.wing]!;
-        if (!rule.imports.includes(to.wing) && !rule.imports.includes(to.room)) broken.push(`${file} -> ${target}: upwards`);
+        if (!rule.imports.includes(to.wing) && !rule.imports.includes(to.room))
+          broken.push(`${file} -> ${target}: upwards`);
       }
-      if (!isTest && !/(^|\/)index\.(ts|js)$/.test(target) && to.room !== to.wing) broken.push(`${file} -> ${target}: not through the door`);
+      if (!isTest && !/(^|\/)index\.(ts|js)$/.test(target) && to.room !== to.wing)
+        broken.push(`${file} -> ${target}: not through the door`);
     }
   }
   assert.deepEqual(broken, []);

@@ -105,10 +105,12 @@ export function isAbort(error: unknown): boolean {
 
 /** Cuts user-info out of URLs and the values out of authorization headers. */
 export function redact(text: string): string {
-  return text
-    // The look-behind keeps this linear on long runs of letters.
-    .replace(/((?<![a-z0-9+.-])[a-z0-9+.-]*:\/\/)[^\s/@"']+@/gi, "$1xxxxx@")
-    .replace(/\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}/gi, "$1 xxxxx");
+  return (
+    text
+      // The look-behind keeps this linear on long runs of letters.
+      .replace(/((?<![a-z0-9+.-])[a-z0-9+.-]*:\/\/)[^\s/@"']+@/gi, "$1xxxxx@")
+      .replace(/\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}/gi, "$1 xxxxx")
+  );
 }
 
 /** The errno name ("ENOENT") of a system error, or undefined. */

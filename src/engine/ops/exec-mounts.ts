@@ -39,16 +39,25 @@ export async function prepareMounts(
   const preparing = new MountPreparer(inputs, host, stack);
   let root: { path: string; readOnly: boolean } | undefined;
   const mounts: ContainerMount[] = [];
-  const ordered = op.mounts.map((mount) => ({ mount, dest: destOf(mount, op) })).sort((a, b) => depth(a.dest) - depth(b.dest));
+  const ordered = op.mounts
+    .map((mount) => ({ mount, dest: destOf(mount, op) }))
+    .sort((a, b) => depth(a.dest) - depth(b.dest));
   for (const { mount, dest } of ordered) {
     const made = await preparing.one(mount, dest);
     if (made === undefined) continue;
     if (dest !== "/") mounts.push(made);
     else if (made.kind === "bind") root = { path: made.source, readOnly: made.readOnly };
-    else throw new BuildError("the root of a step can't be a tmpfs", { code: "INVALID_LLB", status: "InvalidArgument" });
+    else
+      throw new BuildError("the root of a step can't be a tmpfs", { code: "INVALID_LLB", status: "InvalidArgument" });
   }
-  if (root === undefined) throw new BuildError("a step needs a root mount", { code: "INVALID_LLB", status: "InvalidArgument" });
-  return { rootPath: root.path, rootReadOnly: root.readOnly, mounts, commit: (description) => preparing.commit(description) };
+  if (root === undefined)
+    throw new BuildError("a step needs a root mount", { code: "INVALID_LLB", status: "InvalidArgument" });
+  return {
+    rootPath: root.path,
+    rootReadOnly: root.readOnly,
+    mounts,
+    commit: (description) => preparing.commit(description),
+  };
 }
 
 class MountPreparer {
@@ -78,7 +87,10 @@ class MountPreparer {
       case pb.MountType.SSH:
         return this.#agent(mount, dest);
       default:
-        throw new BuildError(`mount type ${String(mount.mountType)} is not known`, { code: "INVALID_LLB", status: "InvalidArgument" });
+        throw new BuildError(`mount type ${String(mount.mountType)} is not known`, {
+          code: "INVALID_LLB",
+          status: "InvalidArgument",
+        });
     }
   }
 
@@ -114,7 +126,11 @@ class MountPreparer {
       const copied = await runToEnd(["cp", "-a", `${view.path}/.`, path], { signal });
       if (copied.exitCode !== 0) throw new Error(`filling cache mount ${id}: ${copied.stderr.toString().trim()}`);
     };
-    const request = { name: base === undefined ? id : `${id}:${base.id}`, description: `cached mount ${dest} from exec`, seed };
+    const request = {
+      name: base === undefined ? id : `${id}:${base.id}`,
+      description: `cached mount ${dest} from exec`,
+      seed,
+    };
     const sharing = sharingOf(mount.cacheOpt?.sharing ?? pb.CacheSharingOpt.SHARED);
     const cache = this.#stack.use(await cacheMounts.acquire({ ...request, sharing }, signal));
     return { kind: "bind", source: select(cache.path, mount.selector), dest, readOnly: mount.readonly };
@@ -140,7 +156,8 @@ class MountPreparer {
   #input(mount: pb.Mount): Ref | undefined {
     if (mount.input === -1n) return undefined;
     const ref = this.#inputs[Number(mount.input)];
-    if (ref === undefined) throw new BuildError(`invalid mount input ${mount.input}`, { code: "INVALID_LLB", status: "InvalidArgument" });
+    if (ref === undefined)
+      throw new BuildError(`invalid mount input ${mount.input}`, { code: "INVALID_LLB", status: "InvalidArgument" });
     return ref;
   }
 

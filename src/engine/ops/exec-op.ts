@@ -1,6 +1,6 @@
 // RUN: a process in the tree of its inputs, whose changes are the result. Counterpart: moby/buildkit solver/llbsolver/ops/exec.go.
 
-import { pb } from "../../formats/proto/index.ts";
+import type { pb } from "../../formats/proto/index.ts";
 import type { Ref } from "../../storage/refs/index.ts";
 import type { CacheMap, Op, OpContext, Vertex } from "../../graph/solver/index.ts";
 import { processFailed } from "./exec-error.ts";

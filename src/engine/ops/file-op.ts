@@ -2,7 +2,7 @@
 // on one writable tree and makes one layer. Counterpart: moby/buildkit solver/llbsolver/ops/file.go FileOpSolver.
 
 import { BuildError } from "../../base/index.ts";
-import { pb } from "../../formats/proto/index.ts";
+import type { pb } from "../../formats/proto/index.ts";
 import type { CacheMap, Op, OpContext, Vertex } from "../../graph/solver/index.ts";
 import type { Ref } from "../../storage/refs/index.ts";
 import type { SourceSpec } from "../sources/index.ts";

@@ -1,6 +1,5 @@
 // From a definition's ops to the solver's vertexes. Counterpart: moby/buildkit solver/llbsolver/vertex.go.
 
-
 import { BuildError } from "../../base/index.ts";
 import { normalizePlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
@@ -118,7 +117,9 @@ function checkAllowed(op: pb.Op, allowed: ReadonlySet<string>): void {
     });
   }
   if (op.op.value.cdiDevices.length > 0) {
-    throw new BuildError("devices in RUN steps are not supported by this builder", { code: "UNSUPPORTED", status: "Unimplemented" });
+    throw new BuildError("devices in RUN steps are not supported by this builder", {
+      code: "UNSUPPORTED",
+      status: "Unimplemented",
+    });
   }
 }
-

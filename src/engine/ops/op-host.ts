@@ -81,7 +81,17 @@ export class OpHost implements OpHostOptions {
       const copy: FileActionsInput = {
         destRoot: mutable.path,
         sources: [result.folder.source],
-        actions: [{ kind: "copy", source: 0, src: "/", dest: "/", dirCopyContents: true, createDestPath: true, allowEmptyWildcard: true }],
+        actions: [
+          {
+            kind: "copy",
+            source: 0,
+            src: "/",
+            dest: "/",
+            dirCopyContents: true,
+            createDestPath: true,
+            allowEmptyWildcard: true,
+          },
+        ],
       };
       await this.workers.run<FileActionsInput, void>("runFileActions", copy, { signal });
       return await mutable.commit({ description: `local source for ${result.folder.name}`, type: "source.local" });

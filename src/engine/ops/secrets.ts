@@ -58,7 +58,11 @@ export function missingSecret(id: string): BuildError {
 }
 
 /** A socket that leads to the client's agent, with the owner and mode that the step asked for. @throws SSH_MISSING. */
-export async function provideAgent(session: SessionPort, option: pb.SSHOpt, runDir: string): Promise<ProvidedFile | undefined> {
+export async function provideAgent(
+  session: SessionPort,
+  option: pb.SSHOpt,
+  runDir: string,
+): Promise<ProvidedFile | undefined> {
   const id = option.ID === "" ? "default" : option.ID;
   const agent = await session.sshAgent(id);
   if (agent === undefined) {

@@ -44,10 +44,13 @@ export function sourceOp(vertex: Vertex, op: pb.SourceOp, host: SourceHost): Op<
     case "local":
       return new LocalOp(op, sys);
     default:
-      throw new BuildError(`sources of kind ${JSON.stringify(scheme)} are not supported by this builder yet: ${op.identifier}`, {
-        code: "UNSUPPORTED",
-        status: "Unimplemented",
-      });
+      throw new BuildError(
+        `sources of kind ${JSON.stringify(scheme)} are not supported by this builder yet: ${op.identifier}`,
+        {
+          code: "UNSUPPORTED",
+          status: "Unimplemented",
+        },
+      );
   }
 }
 
@@ -75,7 +78,9 @@ class ImageOp implements Op<EngineResult> {
     const resolved = await this.#resolve(context);
     const kept = this.#host.keptRef(resolved.manifestDigest);
     if (kept !== undefined) return [{ kind: "ref", ref: kept }];
-    const ref = this.#host.refs.fromImage(resolved.layers, resolved.remote, { description: `pulled from ${this.#reference()}` });
+    const ref = this.#host.refs.fromImage(resolved.layers, resolved.remote, {
+      description: `pulled from ${this.#reference()}`,
+    });
     return [{ kind: "ref", ref }];
   }
 
@@ -91,14 +96,22 @@ class ImageOp implements Op<EngineResult> {
     context.progress.status(status, {});
     const resolved = this.#op.identifier.startsWith("oci-layout://")
       ? await this.#layout(reference, context)
-      : await this.#host.images.resolve(reference, { platform, mode: modeOf(this.#op.attrs["image.resolvemode"]), ...this.#limits() }, context.signal);
+      : await this.#host.images.resolve(
+          reference,
+          { platform, mode: modeOf(this.#op.attrs["image.resolvemode"]), ...this.#limits() },
+          context.signal,
+        );
     context.progress.status(status, { completed: true });
     return resolved;
   }
 
   #layout(reference: string, context: OpContext): Promise<ResolvedImage> {
     const directory = layoutDirectory(this.#sys.context.session, this.#op.attrs["oci.store"] ?? "");
-    return this.#host.layouts.resolve(reference, { directory, platform: this.#sys.platform, ...this.#limits() }, context.signal);
+    return this.#host.layouts.resolve(
+      reference,
+      { directory, platform: this.#sys.platform, ...this.#limits() },
+      context.signal,
+    );
   }
 
   #layerLimit(): number | undefined {

@@ -9,10 +9,18 @@ import type { FrontendResult } from "../../frontends/gateway/index.ts";
 export function definitionResult(request: control.SolveRequest): FrontendResult {
   const definition = request.Definition;
   if (definition === undefined) {
-    throw new BuildError("the request has neither a frontend nor a definition", { code: "INVALID_REQUEST", status: "InvalidArgument" });
+    throw new BuildError("the request has neither a frontend nor a definition", {
+      code: "INVALID_REQUEST",
+      status: "InvalidArgument",
+    });
   }
   const platform = hostPlatform();
-  const config = JSON.stringify({ architecture: platform.architecture, os: platform.os, rootfs: { type: "layers", diff_ids: null }, config: {} });
+  const config = JSON.stringify({
+    architecture: platform.architecture,
+    os: platform.os,
+    rootfs: { type: "layers", diff_ids: null },
+    config: {},
+  });
   return {
     builds: [
       {

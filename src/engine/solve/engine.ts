@@ -86,7 +86,12 @@ export class Engine implements AsyncDisposable {
       parallelism: options.parallelism ?? Math.max(2, availableParallelism()),
       storage: store.keys,
       results: new EngineResults(store.refs),
-      resolveOp: opResolver(host, { refs: store.refs, images, layouts: this.#layouts, keptRef: (manifest) => keptRef(store, manifest) }),
+      resolveOp: opResolver(host, {
+        refs: store.refs,
+        images,
+        layouts: this.#layouts,
+        keptRef: (manifest) => keptRef(store, manifest),
+      }),
     });
   }
 
@@ -118,7 +123,11 @@ export class Engine implements AsyncDisposable {
   }
 
   /** Runs one request; exporters run side by side. Resolves with what they report. */
-  async solve(request: control.SolveRequest, session: SessionPort, options: EngineSolveOptions): Promise<Record<string, string>> {
+  async solve(
+    request: control.SolveRequest,
+    session: SessionPort,
+    options: EngineSolveOptions,
+  ): Promise<Record<string, string>> {
     const platform = hostPlatform();
     const context: SolveContext = {
       session,
@@ -126,7 +135,10 @@ export class Engine implements AsyncDisposable {
       entitlements: new Set(request.Entitlements),
       sources: new SourceMaps(),
     };
-    using progress = new ProgressStream({ onStatus: options.onStatus, logDir: newLogDir(this.#options.root, request.Ref) });
+    using progress = new ProgressStream({
+      onStatus: options.onStatus,
+      logDir: newLogDir(this.#options.root, request.Ref),
+    });
     const note = (text: string) => progress.internal(digestOf(`note ${text}`), `[internal] ${text}`).completed();
     this.#notes.add(note);
     const job = this.#solver.job(progress);
@@ -184,7 +196,8 @@ export class Engine implements AsyncDisposable {
         status: "Unimplemented",
       });
     }
-    const images = this.#options.standInBases === true ? withStandIns({ images: this.#images, engine: this }) : this.#images;
+    const images =
+      this.#options.standInBases === true ? withStandIns({ images: this.#images, engine: this }) : this.#images;
     const gateway = new EngineGateway({
       options: request.FrontendAttrs,
       inputs: request.FrontendInputs,
@@ -221,7 +234,9 @@ export class Engine implements AsyncDisposable {
 
 /** The worker's entry: beside the bundle where there is one, else the source. */
 function workerEntry(): URL {
-  return import.meta.url.endsWith(".ts") ? new URL("../worker.ts", import.meta.url) : new URL("./worker.js", import.meta.url);
+  return import.meta.url.endsWith(".ts")
+    ? new URL("../worker.ts", import.meta.url)
+    : new URL("./worker.js", import.meta.url);
 }
 
 function located(error: unknown, sources: SourceMaps): unknown {

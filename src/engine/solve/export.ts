@@ -84,7 +84,10 @@ async function layersOf(result: EngineResult | undefined, run: ExportRun, stack:
     stack.defer(() => refs.release(scratch));
     return scratch;
   }
-  throw new BuildError("the result of a build can't be a local folder itself", { code: "INVALID_LLB", status: "InvalidArgument" });
+  throw new BuildError("the result of a build can't be a local folder itself", {
+    code: "INVALID_LLB",
+    status: "InvalidArgument",
+  });
 }
 
 function exportPlatform(build: PlatformResult, ref: Ref, run: ExportRun): ExportPlatform {

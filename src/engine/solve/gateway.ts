@@ -39,7 +39,12 @@ export interface GatewayOptions {
 }
 
 /** LLB features that this engine lacks; everything else that frontends know is there. */
-const missingCaps: ReadonlySet<string> = new Set(["exec.mount.sshrelay", "exec.cdidevice", "source.git", "source.http"]);
+const missingCaps: ReadonlySet<string> = new Set([
+  "exec.mount.sshrelay",
+  "exec.cdidevice",
+  "source.git",
+  "source.http",
+]);
 
 export class EngineGateway implements GatewayClient {
   readonly options: Readonly<Record<string, string>>;
@@ -74,7 +79,10 @@ export class EngineGateway implements GatewayClient {
     });
   }
 
-  async solve(definition: pb.Definition, options: { readonly evaluate?: boolean; readonly signal: AbortSignal }): Promise<GatewayRef> {
+  async solve(
+    definition: pb.Definition,
+    options: { readonly evaluate?: boolean; readonly signal: AbortSignal },
+  ): Promise<GatewayRef> {
     const edge = loadDefinition(definition, this.#o.context);
     const build = async () => (edge === undefined ? undefined : (await this.#o.job.build(edge, options.signal)).result);
     if (options.evaluate === true) await build();
@@ -95,15 +103,28 @@ export class EngineGateway implements GatewayClient {
       source === undefined
         ? undefined
         : {
-            info: create(pb.SourceInfoSchema, { filename: source.filename, language: source.language, data: source.text }),
+            info: create(pb.SourceInfoSchema, {
+              filename: source.filename,
+              language: source.language,
+              data: source.text,
+            }),
             ranges: source.ranges.map(({ start, end }) =>
               create(pb.RangeSchema, { start: { line: start, character: 0 }, end: { line: end, character: 0 } }),
             ),
           };
-    this.#o.progress.warn(digest, { level: warning.level, short: warning.short, detail: warning.detail, url: warning.url }, located);
+    this.#o.progress.warn(
+      digest,
+      { level: warning.level, short: warning.short, detail: warning.detail, url: warning.url },
+      located,
+    );
   }
 
-  async #resolve(ref: string, platform: Platform, options: ResolveImageOptions, signal: AbortSignal): Promise<ResolvedImage> {
+  async #resolve(
+    ref: string,
+    platform: Platform,
+    options: ResolveImageOptions,
+    signal: AbortSignal,
+  ): Promise<ResolvedImage> {
     const name = options.logName ?? `resolve image config for ${ref}`;
     const step = this.#o.progress.internal(digestOf(`${name} ${formatPlatform(platform)} ${this.sessionId}`), name);
     try {
@@ -125,7 +146,11 @@ export class EngineGateway implements GatewayClient {
 }
 
 /** A file below `root`; links are resolved inside it. */
-function readInside(root: string, path: string, range: { readonly offset: number; readonly length: number } | undefined): Uint8Array {
+function readInside(
+  root: string,
+  path: string,
+  range: { readonly offset: number; readonly length: number } | undefined,
+): Uint8Array {
   const rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   let fd: number | undefined;
   try {

@@ -8,7 +8,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { isAbort, messageOf } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
-import { control, pb } from "../../formats/proto/index.ts";
+import type { pb } from "../../formats/proto/index.ts";
+import { control } from "../../formats/proto/index.ts";
 import type { ProgressSink, StatusUpdate, Vertex, VertexEvent, VertexWarning } from "../../graph/solver/index.ts";
 
 type StatusInit = MessageInitShape<typeof control.StatusResponseSchema>;
@@ -123,7 +124,11 @@ export class ProgressStream implements ProgressSink, Disposable {
     let fd = this.#logs.get(vertex);
     if (fd === undefined) {
       mkdirSync(this.#options.logDir, { recursive: true, mode: 0o700 });
-      fd = openSync(join(this.#options.logDir, `${vertex.slice("sha256:".length, "sha256:".length + 16)}.log`), "a", 0o600);
+      fd = openSync(
+        join(this.#options.logDir, `${vertex.slice("sha256:".length, "sha256:".length + 16)}.log`),
+        "a",
+        0o600,
+      );
       this.#logs.set(vertex, fd);
       writeSync(fd, `# ${this.#names.get(vertex) ?? vertex}\n`);
     }

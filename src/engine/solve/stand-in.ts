@@ -36,7 +36,9 @@ export function withStandIns({ images, engine }: StandInOptions): ImageResolver 
         if (recipe === undefined || !isBuildError(error) || error.code !== "REGISTRY_UNREACHABLE") throw error;
         const known = await tryResolve(images, recipe.name, options, signal);
         if (known !== undefined) return { ...known, ref: text };
-        engine.note(`${recipe.image} can't be fetched; making a stand-in for the examples from the distribution's package ${recipe.package}`);
+        engine.note(
+          `${recipe.image} can't be fetched; making a stand-in for the examples from the distribution's package ${recipe.package}`,
+        );
         await makeStandIn(recipe, engine, signal);
         return { ...(await images.resolve(recipe.name, { ...options, mode: "local" }, signal)), ref: text };
       }
@@ -86,7 +88,8 @@ async function prepareDebian(folder: string, signal: AbortSignal): Promise<strin
   const root = join(folder, "root");
   mkdirSync(root);
   const made = await runToEnd(["debootstrap", "--variant=minbase", "bookworm", root], { signal });
-  if (made.exitCode !== 0) throw cannotMake("debian", made.stdout.toString().trim().split("\n").at(-1) ?? "debootstrap failed");
+  if (made.exitCode !== 0)
+    throw cannotMake("debian", made.stdout.toString().trim().split("\n").at(-1) ?? "debootstrap failed");
   return ["FROM scratch", "COPY root/ /", 'CMD ["bash"]'].join("\n");
 }
 
@@ -141,5 +144,8 @@ async function tryResolve(
 }
 
 function cannotMake(what: string, why: string): BuildError {
-  return new BuildError(`can't make a stand-in for ${what}: ${why}`, { code: "STAND_IN_FAILED", status: "FailedPrecondition" });
+  return new BuildError(`can't make a stand-in for ${what}: ${why}`, {
+    code: "STAND_IN_FAILED",
+    status: "FailedPrecondition",
+  });
 }

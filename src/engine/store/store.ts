@@ -104,7 +104,8 @@ export class Store implements AsyncDisposable {
     for (const id of dead) {
       const runDir = join(this.root, "run", id);
       killLeftovers(runDir);
-      for (const { mountPoint } of readMounts().toReversed()) if (mountPoint.startsWith(`${runDir}/`)) unmount(mountPoint);
+      for (const { mountPoint } of readMounts().toReversed())
+        if (mountPoint.startsWith(`${runDir}/`)) unmount(mountPoint);
       removeTree({ path: runDir });
     }
     for (const holder of this.refs.rows.holders()) if (!this.lock.isAlive(holder)) this.refs.rows.unleaseAll(holder);
@@ -135,4 +136,3 @@ function makeRoot(root: string): void {
     });
   }
 }
-

@@ -66,7 +66,8 @@ export class VertexState<R> {
 
   /** Tells that the vertex was not needed: what depends on it came from the cache. */
   skip(): void {
-    if (!this.executed && this.#active === 0 && this.#last !== "cached") this.tell({ kind: "cached", vertex: this.vertex });
+    if (!this.executed && this.#active === 0 && this.#last !== "cached")
+      this.tell({ kind: "cached", vertex: this.vertex });
   }
 
   cacheMap(): Promise<CacheMap<R>> {

@@ -58,7 +58,12 @@ export interface ImageRecord {
 export interface ImageDetails extends ImageRecord {
   /** The bytes that `digest` is of, and each platform's manifest and config, parsed. */
   readonly manifest: unknown;
-  readonly images: readonly { readonly platform: string; readonly digest: string; readonly manifest: unknown; readonly config: unknown }[];
+  readonly images: readonly {
+    readonly platform: string;
+    readonly digest: string;
+    readonly manifest: unknown;
+    readonly config: unknown;
+  }[];
 }
 
 export interface Builder extends AsyncDisposable {

@@ -4,7 +4,15 @@ import { BuildError } from "../../base/index.ts";
 import { Engine } from "../../engine/index.ts";
 import type { EngineOptions, SessionPort } from "../../engine/index.ts";
 import type { control } from "../../formats/proto/index.ts";
-import type { Builder, ExporterResponse, ImageDetails, ImageRecord, PruneOptions, SolveOptions, UsageRecord } from "./builder.ts";
+import type {
+  Builder,
+  ExporterResponse,
+  ImageDetails,
+  ImageRecord,
+  PruneOptions,
+  SolveOptions,
+  UsageRecord,
+} from "./builder.ts";
 import { diskUsage, prune } from "./usage.ts";
 import { describeImage, findImage, listImages, removeImage } from "./images.ts";
 

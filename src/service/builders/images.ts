@@ -1,7 +1,16 @@
 // Kept images as people look at them.
 
 import { BuildError } from "../../base/index.ts";
-import { familiarString, isIndexType, parseIndex, parseManifest, platformOf, formatPlatform, parseImageConfig, parseReference } from "../../formats/oci/index.ts";
+import {
+  familiarString,
+  isIndexType,
+  parseIndex,
+  parseManifest,
+  platformOf,
+  formatPlatform,
+  parseImageConfig,
+  parseReference,
+} from "../../formats/oci/index.ts";
 import type { Engine } from "../../engine/index.ts";
 import type { ImageDetails, ImageRecord } from "./builder.ts";
 
@@ -17,9 +26,14 @@ export function findImage(engine: Engine, name: string): KeptImage {
   const byName = images.get(name);
   if (byName !== undefined) return byName;
   const hex = name.replace(/^sha256:/, "");
-  const matches = /^[0-9a-f]{4,64}$/.test(hex) ? images.list().filter((image) => image.digest.slice(7).startsWith(hex)) : [];
+  const matches = /^[0-9a-f]{4,64}$/.test(hex)
+    ? images.list().filter((image) => image.digest.slice(7).startsWith(hex))
+    : [];
   if (new Set(matches.map((image) => image.digest)).size > 1) {
-    throw new BuildError(`more than one image begins with ${name}`, { code: "IMAGE_AMBIGUOUS", status: "InvalidArgument" });
+    throw new BuildError(`more than one image begins with ${name}`, {
+      code: "IMAGE_AMBIGUOUS",
+      status: "InvalidArgument",
+    });
   }
   if (matches[0] !== undefined) return matches[0];
   throw new BuildError(`No such image: ${name}`, {
@@ -50,7 +64,10 @@ export function describeImage(engine: Engine, image: KeptImage): ImageDetails {
 }
 
 /** Forgets the name; the digest is deleted when no other name has it. */
-export function removeImage(engine: Engine, image: KeptImage): { readonly untagged: string; readonly deleted: string | undefined } {
+export function removeImage(
+  engine: Engine,
+  image: KeptImage,
+): { readonly untagged: string; readonly deleted: string | undefined } {
   const { images } = engine.store;
   images.remove(image.name);
   const deleted = images.byDigest(image.digest).length === 0 ? image.digest : undefined;

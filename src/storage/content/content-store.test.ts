@@ -19,7 +19,10 @@ test("what is added is there, whole, by its digest", async () => {
   const chunks: Uint8Array[] = [];
   for await (const chunk of store.open(digest, { offset: 2 })) chunks.push(chunk);
   assert.equal(Buffer.concat(chunks).toString(), "llo");
-  assert.deepEqual(store.list().map((info) => info.digest), [digest]);
+  assert.deepEqual(
+    store.list().map((info) => info.digest),
+    [digest],
+  );
 });
 
 test("wrong bytes are refused and leave nothing", () => {

@@ -81,14 +81,25 @@ export class ContentStore {
     }
     if (digestOf(bytes) === digest) return bytes;
     this.delete(digest);
-    throw new BuildError(`blob ${digest} is damaged; it was removed`, { code: "BLOB_DAMAGED", status: "DataLoss", retryable: true });
+    throw new BuildError(`blob ${digest} is damaged; it was removed`, {
+      code: "BLOB_DAMAGED",
+      status: "DataLoss",
+      retryable: true,
+    });
   }
 
   /** The blob's bytes in chunks of up to 1 MiB. Not verified. @throws BLOB_NOT_FOUND. */
-  async *open(digest: Digest, options: { readonly offset?: number; readonly signal?: AbortSignal } = {}): AsyncIterable<Uint8Array> {
+  async *open(
+    digest: Digest,
+    options: { readonly offset?: number; readonly signal?: AbortSignal } = {},
+  ): AsyncIterable<Uint8Array> {
     if (!this.has(digest)) throw notFound(digest);
     const { offset = 0, signal } = options;
-    const stream = createReadStream(this.path(digest), { start: offset, highWaterMark: 1 << 20, ...(signal ? { signal } : {}) });
+    const stream = createReadStream(this.path(digest), {
+      start: offset,
+      highWaterMark: 1 << 20,
+      ...(signal ? { signal } : {}),
+    });
     for await (const chunk of stream) yield chunk as Uint8Array;
   }
 
@@ -162,7 +173,7 @@ class FileBlobWriter implements BlobWriter {
     }
     this.#digester.update(chunk);
     try {
-      for (let at = 0; at < chunk.byteLength; ) at += writeSync(this.#fd, chunk, at);
+      for (let at = 0; at < chunk.byteLength;) at += writeSync(this.#fd, chunk, at);
     } catch (error) {
       if (errnoOf(error) !== "ENOSPC") throw error;
       throw new BuildError("no space left on the disk of the state directory", {

@@ -6,7 +6,14 @@ import { BuildError, FlightControl, isBuildError } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
 import type { ContentStore } from "../content/index.ts";
-import type { JobRunner, PackedLayer, PackLayerInput, Snapshotter, UnpackedLayer, UnpackLayerInput } from "../snapshots/index.ts";
+import type {
+  JobRunner,
+  PackedLayer,
+  PackLayerInput,
+  Snapshotter,
+  UnpackedLayer,
+  UnpackLayerInput,
+} from "../snapshots/index.ts";
 import type { SettleLayerInput } from "../snapshots/index.ts";
 import type { LayerBlob, LayerId, RefRows } from "./rows.ts";
 
@@ -89,27 +96,20 @@ export class LayerForms {
   }
 
   /** A blob of the layer: the one there is where its compression will do, else a new one. */
-  async blob(
-    layer: LayerId,
-    options: PackOptions,
-    signal?: AbortSignal,
-  ): Promise<LayerAsBlob> {
+  async blob(layer: LayerId, options: PackOptions, signal?: AbortSignal): Promise<LayerAsBlob> {
     const key = JSON.stringify([layer, options.compression, options.level, options.force, options.bytes]);
     return this.#packing.do(key, (shared) => this.#blob(layer, options, shared), signal);
   }
 
-  async #blob(
-    layer: LayerId,
-    options: PackOptions,
-    signal: AbortSignal,
-  ): Promise<LayerAsBlob> {
+  async #blob(layer: LayerId, options: PackOptions, signal: AbortSignal): Promise<LayerAsBlob> {
     const row = this.#o.rows.layer(layer);
     if (row === undefined) throw new BuildError(`layer ${layer} is gone`, { code: "LAYER_GONE", status: "NotFound" });
     const wanted = this.#o.rows.blobs(layer).filter((blob) => suits(blob, options));
     const bytes = options.bytes ?? true;
     for (const { descriptor, remote } of wanted) {
       if (row.diffId === undefined) break;
-      if (!bytes || this.#o.content.has(descriptor.digest)) return { descriptor, diffId: row.diffId, createdMs: row.createdMs };
+      if (!bytes || this.#o.content.has(descriptor.digest))
+        return { descriptor, diffId: row.diffId, createdMs: row.createdMs };
       if (remote === undefined) continue;
       await this.#o.openRemote(remote).fetch(descriptor, signal);
       return { descriptor, diffId: row.diffId, createdMs: row.createdMs };
@@ -118,10 +118,16 @@ export class LayerForms {
     const output = bytes ? this.#o.content.temporaryPath() : null;
     const fsDir = this.#o.snapshotter.fsDir(layer);
     const { compression, level } = options;
-    const packed = await this.#o.jobs.run<PackLayerInput, PackedLayer>("packLayer", { fsDir, output, compression, level }, { signal });
+    const packed = await this.#o.jobs.run<PackLayerInput, PackedLayer>(
+      "packLayer",
+      { fsDir, output, compression, level },
+      { signal },
+    );
     if (row.diffId !== undefined && packed.diffId !== row.diffId) {
       if (output !== null) rmSync(output, { force: true });
-      throw new BuildError(`layer ${layer} does not pack to the bytes it was unpacked from`, { code: "LAYER_NOT_REPRODUCIBLE" });
+      throw new BuildError(`layer ${layer} does not pack to the bytes it was unpacked from`, {
+        code: "LAYER_NOT_REPRODUCIBLE",
+      });
     }
     if (output !== null) this.#o.content.adopt(output, packed.blobDigest, packed.sizeBytes);
     const descriptor: Descriptor = {
@@ -167,11 +173,14 @@ export class LayerForms {
   #check(layer: LayerId, blob: LayerBlob, expected: Digest | undefined, actual: Digest): void {
     if (expected === undefined || actual === expected) return;
     this.#o.content.delete(blob.descriptor.digest);
-    throw new BuildError(`layer ${blob.descriptor.digest} unpacks to ${actual}, but the image config says ${expected}`, {
-      code: "DIFF_ID_MISMATCH",
-      status: "DataLoss",
-      hint: `the image is damaged or was tampered with (layer ${layer})`,
-    });
+    throw new BuildError(
+      `layer ${blob.descriptor.digest} unpacks to ${actual}, but the image config says ${expected}`,
+      {
+        code: "DIFF_ID_MISMATCH",
+        status: "DataLoss",
+        hint: `the image is damaged or was tampered with (layer ${layer})`,
+      },
+    );
   }
 
   async #bring(layer: LayerId, signal: AbortSignal): Promise<LayerBlob> {

@@ -60,7 +60,9 @@ export class RefRows {
       id,
       diffId: (row.diff_id ?? undefined) as Digest | undefined,
       unpacked: row.unpacked === 1,
-      sizeBytes: row.size_bytes, createdMs: row.created_ms };
+      sizeBytes: row.size_bytes,
+      createdMs: row.created_ms,
+    };
   }
 
   /** Keeps the row that exists. */

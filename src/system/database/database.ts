@@ -91,7 +91,9 @@ function open(path: string, options: DatabaseOptions): Database {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     db = new DatabaseSync(path, { timeout: options.busyTimeoutMs ?? 30_000 });
-    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY");
+    db.exec(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY",
+    );
     const database = new Database(path, db);
     if (versionOf(db) !== options.migrations.length) migrate(database, db, options.migrations);
     return database;
@@ -105,11 +107,14 @@ function migrate(database: Database, db: DatabaseSync, migrations: readonly stri
   database.transaction(() => {
     const version = versionOf(db); // read again under the lock: another process may have migrated meanwhile
     if (version > migrations.length) {
-      throw new BuildError(`${database.path} was written by a newer slipway (schema ${version}, this one knows ${migrations.length})`, {
-        code: "DATABASE_NEWER",
-        status: "FailedPrecondition",
-        hint: "use the newer slipway, or another state directory with --root",
-      });
+      throw new BuildError(
+        `${database.path} was written by a newer slipway (schema ${version}, this one knows ${migrations.length})`,
+        {
+          code: "DATABASE_NEWER",
+          status: "FailedPrecondition",
+          hint: "use the newer slipway, or another state directory with --root",
+        },
+      );
     }
     for (const sql of migrations.slice(version)) db.exec(sql);
     db.exec(`PRAGMA user_version = ${migrations.length}`);
@@ -154,7 +159,16 @@ function explain(path: string, error: unknown): unknown {
       cause: error,
     });
   }
-  if (primary === 8 || primary === 14 || errno === "EACCES" || errno === "EPERM" || errno === "EROFS" || errno === "ENOTDIR" || errno === "EEXIST" || errno === "ENOENT") {
+  if (
+    primary === 8 ||
+    primary === 14 ||
+    errno === "EACCES" ||
+    errno === "EPERM" ||
+    errno === "EROFS" ||
+    errno === "ENOTDIR" ||
+    errno === "EEXIST" ||
+    errno === "ENOENT"
+  ) {
     return new BuildError(`cannot write the state directory: ${path}: ${text}`, {
       code: "STATE_UNWRITABLE",
       status: "PermissionDenied",

@@ -27,6 +27,8 @@ export interface ProcessOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long output is still awaited once the process has ended while descendants hold its pipes. Defaults to 2000. */
   readonly drainMs?: number | undefined;
+  /** How to start it. Defaults to posix_spawn where C can be called, else node's spawn. */
+  readonly via?: "posix_spawn" | "node" | undefined;
 }
 
 export interface RunningProcess {
@@ -44,7 +46,8 @@ export interface RunningProcess {
  */
 export async function spawnProcess(argv: readonly string[], options: ProcessOptions = {}): Promise<RunningProcess> {
   options.signal?.throwIfAborted();
-  const started = ffiAvailable() ? startBySpawn(argv, options) : await startByNode(argv, options);
+  const via = options.via ?? (ffiAvailable() ? "posix_spawn" : "node");
+  const started = via === "posix_spawn" ? startBySpawn(argv, options) : await startByNode(argv, options);
   let gone = false;
   const kill = (signal: NodeJS.Signals = "SIGTERM"): boolean => {
     if (gone) return false;
