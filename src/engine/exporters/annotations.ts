@@ -2,7 +2,7 @@
 // in a frontend's metadata. Counterpart: moby/buildkit exporter/containerimage/annotations.go, exptypes/annotations.go.
 
 import { BuildError } from "../../base/index.ts";
-import { formatAllPlatform, parsePlatform } from "../../formats/oci/index.ts";
+import { formatAllPlatform, normalizePlatform, parsePlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
 
 const KEY = /^annotation(?:-([a-z-]+))?(?:\[([A-Za-z0-9_/-]+)\])?\.(\S+)$/;
@@ -31,7 +31,12 @@ export function readAnnotation(attribute: string, value: string): Annotation | u
       hint: `known types are ${kinds.join(", ")}`,
     });
   }
-  return { kind, platform: platform === "" ? "" : formatAllPlatform(parsePlatform(platform)), key: key!, value };
+  return {
+    kind,
+    platform: platform === "" ? "" : formatAllPlatform(normalizePlatform(parsePlatform(platform))),
+    key: key!,
+    value,
+  };
 }
 
 /** The annotations of one kind, those of a single platform over those of all; index annotations are never a platform's. */
@@ -42,7 +47,9 @@ export function annotationsFor(
 ): Record<string, string> {
   const ofIndex = kind === "index" || kind === "index-descriptor";
   const wanted = platform === undefined ? "" : formatAllPlatform(platform);
-  const chosen = all.filter((each) => each.kind === kind && (ofIndex || each.platform === "" || each.platform === wanted));
+  const chosen = all.filter(
+    (each) => each.kind === kind && (ofIndex || each.platform === "" || each.platform === wanted),
+  );
   const ordered = chosen.toSorted((a, b) => Number(a.platform !== "") - Number(b.platform !== ""));
   return Object.fromEntries(ordered.map(({ key, value }) => [key, value]));
 }

@@ -51,7 +51,11 @@ export function readImageOptions(attributes: Attributes): { options: ImageOption
     else if (key === "oci-mediatypes") ociTypes = readBool(key, value);
     else if (key === "prefer-nondist-layers") preferNondistributable = readBool(key, value);
     else if (key === "rewrite-timestamp") {
-      if (readBool(key, value)) throw unsupported("rewrite-timestamp", "leave it out: times in configs and archives follow SOURCE_DATE_EPOCH already");
+      if (readBool(key, value))
+        throw unsupported(
+          "rewrite-timestamp",
+          "leave it out: times in configs and archives follow SOURCE_DATE_EPOCH already",
+        );
     } else if (inert.has(key)) continue;
     else if (!sharedKeys.has(key)) rest.set(key, value);
   }
@@ -95,7 +99,10 @@ function readLevel(text: string, compression: keyof typeof levels): number {
   const level = Number(text);
   const [least, most] = levels[compression];
   if (compression !== "none" && (level < least || level > most)) {
-    throw invalidAttribute(`compression-level ${text} is out of range`, `${compression} has levels ${least} to ${most}`);
+    throw invalidAttribute(
+      `compression-level ${text} is out of range`,
+      `${compression} has levels ${least} to ${most}`,
+    );
   }
   return level;
 }
@@ -129,7 +136,10 @@ export function readFlag(key: string, value: string): boolean {
 export function refuseUnknown(type: string, rest: Iterable<string>, known: readonly string[]): void {
   for (const key of rest) {
     if (key.startsWith("containerimage.") || key === "image.name") continue;
-    throw invalidAttribute(`the ${type} exporter has no attribute ${JSON.stringify(key)}`, `it has ${known.join(", ")}`);
+    throw invalidAttribute(
+      `the ${type} exporter has no attribute ${JSON.stringify(key)}`,
+      `it has ${known.join(", ")}`,
+    );
   }
 }
 

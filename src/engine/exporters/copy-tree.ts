@@ -25,7 +25,10 @@ export interface CopyTreesInput {
 const PROGRESS_MS = 100;
 
 /** @throws EXPORT_PATHS_COLLIDE when two trees have the same file; EACCES, ENOSPC and other system errors; an AbortError. */
-export function copyTrees({ target, trees, deleteOthers }: CopyTreesInput, context: JobContext = directContext()): { bytes: number } {
+export function copyTrees(
+  { target, trees, deleteOthers }: CopyTreesInput,
+  context: JobContext = directContext(),
+): { bytes: number } {
   const root = byteString(target);
   if (trees.length > 1) refuseCollisions(trees, context);
   fs.mkdirSync(target, { recursive: true });
@@ -159,11 +162,14 @@ function refuseCollisions(trees: readonly TreeInput[], context: JobContext): voi
         continue;
       }
       if (seen.has(path)) {
-        throw new BuildError(`cannot overwrite ${textOf(path)} of one platform with another's when split option is disabled`, {
-          code: "EXPORT_PATHS_COLLIDE",
-          status: "InvalidArgument",
-          hint: "leave platform-split out, so that each platform gets a folder of its own",
-        });
+        throw new BuildError(
+          `cannot overwrite ${textOf(path)} of one platform with another's when split option is disabled`,
+          {
+            code: "EXPORT_PATHS_COLLIDE",
+            status: "InvalidArgument",
+            hint: "leave platform-split out, so that each platform gets a folder of its own",
+          },
+        );
       }
       seen.set(path, tree.path);
     }
@@ -180,7 +186,9 @@ function removeOthers(
   const kept = new Map<ByteString, { source: ByteString; folder: ByteString }[]>();
   for (const { source, folder } of sources) {
     if (folder !== "") kept.set(folder, [...(kept.get(folder) ?? []), { source, folder: "" }]);
-    else for (const name of readNames(source)) kept.set(name, [...(kept.get(name) ?? []), { source: `${source}/${name}`, folder: "" }]);
+    else
+      for (const name of readNames(source))
+        kept.set(name, [...(kept.get(name) ?? []), { source: `${source}/${name}`, folder: "" }]);
   }
   for (const name of readNames(target)) {
     throwIfAborted(context);

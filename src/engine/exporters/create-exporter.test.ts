@@ -35,21 +35,51 @@ void test("what BuildKit's clients send is understood", () => {
   });
   createExporter("oci", { tar: "false", compression: "uncompressed" });
   createExporter("docker", { tar: "" });
-  createExporter("local", { "platform-split": "false", mode: "Delete", "source-date-epoch": "", "attestation-prefix": "p" });
+  createExporter("local", {
+    "platform-split": "false",
+    mode: "Delete",
+    "source-date-epoch": "",
+    "attestation-prefix": "p",
+  });
 });
 
 void test("bad attributes are refused before anything is built", () => {
   const cases: [type: string, attributes: Record<string, string>, code: string, message: string][] = [
     ["none", {}, "EXPORTER_UNKNOWN", 'exporter "none" could not be found'],
-    ["image", { push: "true" }, "EXPORT_UNSUPPORTED", 'exporter option "push" is not supported by this version of slipway'],
-    ["image", { "push-by-digest": "" }, "EXPORT_UNSUPPORTED", 'exporter option "push" is not supported by this version of slipway'],
+    [
+      "image",
+      { push: "true" },
+      "EXPORT_UNSUPPORTED",
+      'exporter option "push" is not supported by this version of slipway',
+    ],
+    [
+      "image",
+      { "push-by-digest": "" },
+      "EXPORT_UNSUPPORTED",
+      'exporter option "push" is not supported by this version of slipway',
+    ],
     ["image", { push: "maybe" }, "EXPORT_ATTRIBUTE_INVALID", 'non-bool value specified for push: "maybe"'],
-    ["oci", { compression: "estargz" }, "EXPORT_UNSUPPORTED", 'exporter option "compression=estargz" is not supported by this version of slipway'],
+    [
+      "oci",
+      { compression: "estargz" },
+      "EXPORT_UNSUPPORTED",
+      'exporter option "compression=estargz" is not supported by this version of slipway',
+    ],
     ["oci", { compression: "lz4" }, "EXPORT_ATTRIBUTE_INVALID", "unsupported compression type lz4"],
-    ["oci", { "compression-level": "x" }, "EXPORT_ATTRIBUTE_INVALID", "non-integer value x specified for compression-level"],
+    [
+      "oci",
+      { "compression-level": "x" },
+      "EXPORT_ATTRIBUTE_INVALID",
+      "non-integer value x specified for compression-level",
+    ],
     ["oci", { "compression-level": "10" }, "EXPORT_ATTRIBUTE_INVALID", "compression-level 10 is out of range"],
     ["oci", { "oci-mediatypes": "" }, "EXPORT_ATTRIBUTE_INVALID", 'non-bool value specified for oci-mediatypes: ""'],
-    ["oci", { "rewrite-timestamp": "true" }, "EXPORT_UNSUPPORTED", 'exporter option "rewrite-timestamp" is not supported by this version of slipway'],
+    [
+      "oci",
+      { "rewrite-timestamp": "true" },
+      "EXPORT_UNSUPPORTED",
+      'exporter option "rewrite-timestamp" is not supported by this version of slipway',
+    ],
     ["oci", { "annotation-nonsense.k": "v" }, "EXPORT_ATTRIBUTE_INVALID", "unrecognized annotation type nonsense"],
     ["oci", { "annotation[a/b/c/d/e].k": "v" }, "INVALID_PLATFORM", ""],
     ["oci", { compresion: "zstd" }, "EXPORT_ATTRIBUTE_INVALID", 'the oci exporter has no attribute "compresion"'],

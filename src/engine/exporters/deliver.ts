@@ -73,7 +73,9 @@ async function toFile<I>(archive: ArchiveJob<I>, asked: string, context: ExportC
 }
 
 /** Where the file really goes. Devices and pipes are written into: renaming would put a file in their place. */
-async function placeOf(asked: string): Promise<{ kind: "file"; path: string; mode?: number } | { kind: "special"; path: string }> {
+async function placeOf(
+  asked: string,
+): Promise<{ kind: "file"; path: string; mode?: number } | { kind: "special"; path: string }> {
   try {
     const path = await realpath(asked);
     const stat = await lstat(path);
@@ -85,7 +87,11 @@ async function placeOf(asked: string): Promise<{ kind: "file"; path: string; mod
   }
 }
 
-async function toStream<I>(archive: ArchiveJob<I>, stream: NodeJS.WritableStream, context: ExportContext): Promise<void> {
+async function toStream<I>(
+  archive: ArchiveJob<I>,
+  stream: NodeJS.WritableStream,
+  context: ExportContext,
+): Promise<void> {
   const credit = new SharedArrayBuffer(4);
   const count = new Int32Array(credit);
   const failure = new AbortController();
@@ -93,17 +99,23 @@ async function toStream<I>(archive: ArchiveJob<I>, stream: NodeJS.WritableStream
   const fail = (error: unknown): void => failure.abort(explainOutput("the output stream", error));
   stream.on("error", fail);
   try {
-    await runJob(archive, { kind: "chunks", credit }, context, AbortSignal.any([context.signal, failure.signal]), (chunk) => {
-      const written = Promise.withResolvers<void>();
-      pending.add(written.promise);
-      stream.write(chunk, (error) => {
-        if (error) fail(error);
-        Atomics.sub(count, 0, 1);
-        Atomics.notify(count, 0);
-        pending.delete(written.promise);
-        written.resolve();
-      });
-    });
+    await runJob(
+      archive,
+      { kind: "chunks", credit },
+      context,
+      AbortSignal.any([context.signal, failure.signal]),
+      (chunk) => {
+        const written = Promise.withResolvers<void>();
+        pending.add(written.promise);
+        stream.write(chunk, (error) => {
+          if (error) fail(error);
+          Atomics.sub(count, 0, 1);
+          Atomics.notify(count, 0);
+          pending.delete(written.promise);
+          written.resolve();
+        });
+      },
+    );
     await Promise.race([Promise.all(pending), rejection(failure.signal), rejection(context.signal)]);
   } finally {
     stream.removeListener("error", fail);

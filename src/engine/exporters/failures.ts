@@ -36,10 +36,13 @@ export function explainOutput(what: string, error: unknown): unknown {
   const reason = errno === undefined ? undefined : refusals[errno];
   if (reason === undefined) return error;
   const path = (error as NodeJS.ErrnoException).path;
-  return new BuildError(`cannot write ${what}: ${typeof path === "string" && !what.includes(path) ? `${path}: ` : ""}${reason}`, {
-    code: "EXPORT_UNWRITABLE",
-    status: "PermissionDenied",
-    hint: "choose a destination that exists and that you may write to with dest=",
-    cause: error,
-  });
+  return new BuildError(
+    `cannot write ${what}: ${typeof path === "string" && !what.includes(path) ? `${path}: ` : ""}${reason}`,
+    {
+      code: "EXPORT_UNWRITABLE",
+      status: "PermissionDenied",
+      hint: "choose a destination that exists and that you may write to with dest=",
+      cause: error,
+    },
+  );
 }

@@ -19,7 +19,11 @@ const layerA: LayerBlob = {
   createdAt: "2024-01-01T00:00:00Z",
   description: "COPY a /a # buildkit",
 };
-const layerB: LayerBlob = { descriptor: { mediaType: gzip, digest: d("b"), size: 20 }, diffId: d("2"), createdAt: "2024-02-02T02:02:02.500Z" };
+const layerB: LayerBlob = {
+  descriptor: { mediaType: gzip, digest: d("b"), size: 20 },
+  diffId: d("2"),
+  createdAt: "2024-02-02T02:02:02.500Z",
+};
 
 const config = Buffer.from(
   `{ "os": "linux", "architecture": "amd64", "x-number": 12345678901234567890, "config": {"Labels": {"2": "b", "1": "a<b"}},
@@ -132,8 +136,12 @@ void test("entries without a time get their layer's, and those of no layer the f
 
 void test("SOURCE_DATE_EPOCH clamps what is new and leaves the base image's history", () => {
   const history = `[{"created":"2024-06-01T00:00:00Z","created_by":"base"},{"created":"2024-06-02T00:00:00Z","created_by":"RUN"}]`;
-  const bytes = Buffer.from(`{"os":"linux","architecture":"amd64","created":"2024-06-02T00:00:00Z","history":${history}}`);
-  const base = Buffer.from(`{"os":"linux","architecture":"amd64","history":[{"created_by":"base","created":"2024-06-01T00:00:00Z"}]}`);
+  const bytes = Buffer.from(
+    `{"os":"linux","architecture":"amd64","created":"2024-06-02T00:00:00Z","history":${history}}`,
+  );
+  const base = Buffer.from(
+    `{"os":"linux","architecture":"amd64","history":[{"created_by":"base","created":"2024-06-01T00:00:00Z"}]}`,
+  );
   const platform = platformOf({ config: bytes, baseConfig: base, sourceDateEpoch: 1_000_000_000n });
   const image = assembleImage(sourceOf([platform]), [[layerA, layerB]], defaults);
   const found = JSON.parse(textOf(image, "config")) as { created: string; history: unknown };
@@ -143,34 +151,60 @@ void test("SOURCE_DATE_EPOCH clamps what is new and leaves the base image's hist
     { created: "2001-09-09T01:46:40Z", created_by: "RUN" },
   ]);
   assert.equal(image.sourceDateEpoch, 1_000_000_000n);
-  const without = assembleImage(sourceOf([platform]), [[layerA, layerB]], { ...defaults, epoch: { seconds: undefined } });
+  const without = assembleImage(sourceOf([platform]), [[layerA, layerB]], {
+    ...defaults,
+    epoch: { seconds: undefined },
+  });
   assert.equal((JSON.parse(textOf(without, "config")) as { created: string }).created, "2024-06-02T00:00:00Z");
 });
 
 void test("docker's media types reach config, manifest and layers, and layers lose annotations", () => {
   const image = assembleImage(sourceOf([platformOf()]), [[layerA]], { ...defaults, ociTypes: false });
-  const manifest = JSON.parse(textOf(image, "manifest")) as { mediaType: string; config: { mediaType: string }; layers: unknown };
+  const manifest = JSON.parse(textOf(image, "manifest")) as {
+    mediaType: string;
+    config: { mediaType: string };
+    layers: unknown;
+  };
   assert.equal(manifest.mediaType, "application/vnd.docker.distribution.manifest.v2+json");
   assert.equal(manifest.config.mediaType, "application/vnd.docker.container.image.v1+json");
-  assert.deepEqual(manifest.layers, [{ mediaType: "application/vnd.docker.image.rootfs.diff.tar.gzip", digest: d("a"), size: 10 }]);
+  assert.deepEqual(manifest.layers, [
+    { mediaType: "application/vnd.docker.image.rootfs.diff.tar.gzip", digest: d("a"), size: 10 },
+  ]);
 });
 
 void test("foreign layers become ordinary ones unless they are to stay", () => {
   const foreign: LayerBlob = {
-    descriptor: { mediaType: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", digest: d("c"), size: 1, urls: ["https://example/x"] },
+    descriptor: {
+      mediaType: "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+      digest: d("c"),
+      size: 1,
+      urls: ["https://example/x"],
+    },
     diffId: d("3"),
   };
   const layersOf = (preferNondistributable: boolean) =>
     assembleImage(sourceOf([platformOf()]), [[foreign]], { ...defaults, preferNondistributable }).images[0]!.layers;
   assert.deepEqual(layersOf(false), [{ mediaType: gzip, digest: d("c"), size: 1 }]);
   assert.deepEqual(layersOf(true), [
-    { mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", digest: d("c"), size: 1, urls: ["https://example/x"] },
+    {
+      mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+      digest: d("c"),
+      size: 1,
+      urls: ["https://example/x"],
+    },
   ]);
 });
 
 void test("several platforms make an index with annotations where they belong", () => {
-  const arm = platformOf({ key: "linux/arm64", platform: { os: "linux", architecture: "arm64", variant: "v8" }, config: Buffer.alloc(0) });
-  const source = sourceOf([platformOf(), arm], { multiPlatform: true, metadata: { "annotation-index.from": Buffer.from("frontend") } });
+  const arm = platformOf({
+    key: "linux/arm64",
+    platform: { os: "linux", architecture: "arm64", variant: "v8" },
+    config: Buffer.alloc(0),
+  });
+  const source = sourceOf([platformOf(), arm], {
+    multiPlatform: true,
+    metadata: { "annotation-index.from": Buffer.from("frontend") },
+  });
   const image = assembleImage(source, [[layerA], []], {
     ...defaults,
     annotations: [
@@ -180,8 +214,13 @@ void test("several platforms make an index with annotations where they belong", 
       { kind: "index-descriptor", platform: "", key: "i", value: "d" },
     ],
   });
-  const manifests = image.blobs.filter(({ kind }) => kind === "manifest").map(({ bytes }) => JSON.parse(Buffer.from(bytes).toString()) as { annotations: unknown });
-  assert.deepEqual(manifests.map(({ annotations }) => annotations), [{ a: "all" }, { a: "arm" }]);
+  const manifests = image.blobs
+    .filter(({ kind }) => kind === "manifest")
+    .map(({ bytes }) => JSON.parse(Buffer.from(bytes).toString()) as { annotations: unknown });
+  assert.deepEqual(
+    manifests.map(({ annotations }) => annotations),
+    [{ a: "all" }, { a: "arm" }],
+  );
   assert.deepEqual(JSON.parse(textOf(image, "index")), {
     schemaVersion: 2,
     mediaType: "application/vnd.oci.image.index.v1+json",
@@ -193,7 +232,9 @@ void test("several platforms make an index with annotations where they belong", 
   });
   assert.deepEqual(image.root.annotations, { i: "d" });
   assert.equal(image.isIndex, true);
-  const bare = JSON.parse(Buffer.from(image.blobs.findLast(({ kind }) => kind === "config")!.bytes).toString()) as object;
+  const bare = JSON.parse(
+    Buffer.from(image.blobs.findLast(({ kind }) => kind === "config")!.bytes).toString(),
+  ) as object;
   assert.deepEqual(bare, {
     architecture: "arm64",
     config: { Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], WorkingDir: "/" },
@@ -216,16 +257,30 @@ void test("what has no place is refused", () => {
   const index = [{ kind: "index", platform: "", key: "a", value: "b" }] as const;
   refused(one, { annotations: index }, /^index annotations not supported for single platform export$/);
   refused(one, { annotations: index, ociTypes: false }, /^cannot export annotations with "oci-mediatypes=false"$/);
-  refused(sourceOf([platformOf(), platformOf()]), {}, /^cannot export multiple platforms without multi-platform enabled$/);
+  refused(
+    sourceOf([platformOf(), platformOf()]),
+    {},
+    /^cannot export multiple platforms without multi-platform enabled$/,
+  );
   const two = sourceOf([platformOf(), platformOf({ key: "linux/386" })], { multiPlatform: true });
-  refused(two, { annotations: [{ kind: "manifest", platform: "linux/s390x", key: "a", value: "b" }] }, /^invalid annotation: no platform linux\/s390x found in source$/);
+  refused(
+    two,
+    { annotations: [{ kind: "manifest", platform: "linux/s390x", key: "a", value: "b" }] },
+    /^invalid annotation: no platform linux\/s390x found in source$/,
+  );
   for (const [text, message] of [
     ["{", /^the image config is not valid JSON$/],
     ["[]", /^invalid image config for export: it is not an object$/],
     [`{"os":"linux"}`, /^invalid image config for export: missing architecture$/],
     [`{"os":"","architecture":"x"}`, /^invalid image config for export: missing os$/],
-    [`{"os":"linux","architecture":"x","history":[1]}`, /^invalid image config for export: history entry 0 is not an object$/],
-    [`{"os":"linux","architecture":"x","history":[{"created":"yesterday"}]}`, /^the image config has an invalid time "yesterday"$/],
+    [
+      `{"os":"linux","architecture":"x","history":[1]}`,
+      /^invalid image config for export: history entry 0 is not an object$/,
+    ],
+    [
+      `{"os":"linux","architecture":"x","history":[{"created":"yesterday"}]}`,
+      /^the image config has an invalid time "yesterday"$/,
+    ],
   ] as const) {
     refused(sourceOf([platformOf({ config: Buffer.from(text) })]), {}, message);
   }

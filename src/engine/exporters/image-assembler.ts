@@ -72,14 +72,15 @@ export function assembleImage(
   }
   const annotations = [...options.annotations, ...metadataAnnotations(source.metadata)];
   checkAnnotations(annotations, source, options.ociTypes);
-  const shared = options.epoch ?? (source.sourceDateEpoch === undefined ? undefined : { seconds: source.sourceDateEpoch });
+  const shared =
+    options.epoch ?? (source.sourceDateEpoch === undefined ? undefined : { seconds: source.sourceDateEpoch });
   const blobs = new Map<Digest, SmallBlob>();
   const images = platforms.map((platform, at) =>
     assemblePlatform(platform, layers[at]!, {
       ...options,
       annotations,
       epoch: shared ?? { seconds: platform.sourceDateEpoch },
-      ofAnnotations: multiPlatform ? platform.platform : undefined,
+      ofAnnotations: multiPlatform ? normalizePlatform(platform.platform) : undefined,
       add: (blob) => void blobs.set(blob.digest, blob),
     }),
   );
@@ -140,7 +141,9 @@ function assemblePlatform(
 }
 
 function metadataAnnotations(metadata: ExportSource["metadata"]): Annotation[] {
-  return Object.entries(metadata).flatMap(([key, value]) => readAnnotation(key, Buffer.from(value).toString("utf8")) ?? []);
+  return Object.entries(metadata).flatMap(
+    ([key, value]) => readAnnotation(key, Buffer.from(value).toString("utf8")) ?? [],
+  );
 }
 
 function checkAnnotations(annotations: readonly Annotation[], source: ExportSource, ociTypes: boolean): void {
@@ -148,7 +151,9 @@ function checkAnnotations(annotations: readonly Annotation[], source: ExportSour
     throw new BuildError(message, { code: "EXPORT_ATTRIBUTE_INVALID", status: "InvalidArgument" });
   };
   for (const { kind, platform } of annotations) {
-    const isThere = source.platforms.some((each) => each.key === platform || formatAllPlatform(normalizePlatform(each.platform)) === platform);
+    const isThere = source.platforms.some(
+      (each) => each.key === platform || formatAllPlatform(normalizePlatform(each.platform)) === platform,
+    );
     if (platform !== "" && source.platforms.length > 1 && !isThere) {
       refuse(`invalid annotation: no platform ${platform} found in source`);
     }

@@ -48,7 +48,8 @@ export function finishConfig(input: ConfigInput): Uint8Array {
   } else if (sourceDateEpoch !== undefined && created !== "null") {
     const time: unknown = JSON.parse(created);
     if (typeof time !== "string") throw invalid("created is not a time");
-    if (parseTime(time) > sourceDateEpoch * 1_000_000_000n) fields.set("created", goJson(formatSeconds(sourceDateEpoch)));
+    if (parseTime(time) > sourceDateEpoch * 1_000_000_000n)
+      fields.set("created", goJson(formatSeconds(sourceDateEpoch)));
   }
 
   const sorted = [...fields].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -68,5 +69,8 @@ function defaultConfig(platform: Platform): Uint8Array {
 }
 
 function invalid(text: string): BuildError {
-  return new BuildError(`invalid image config for export: ${text}`, { code: "INVALID_IMAGE", status: "InvalidArgument" });
+  return new BuildError(`invalid image config for export: ${text}`, {
+    code: "INVALID_IMAGE",
+    status: "InvalidArgument",
+  });
 }

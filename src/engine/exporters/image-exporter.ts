@@ -7,7 +7,14 @@ import { formatPlatform } from "../../formats/oci/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { PackOptions } from "../../storage/refs/index.ts";
 import type { OutputTarget } from "../session-port.ts";
-import { type Attributes, imageAttributes, readFlag, readImageOptions, refuseUnknown, unsupported } from "./attributes.ts";
+import {
+  type Attributes,
+  imageAttributes,
+  readFlag,
+  readImageOptions,
+  refuseUnknown,
+  unsupported,
+} from "./attributes.ts";
 import type { ImageOptions } from "./attributes.ts";
 import type { AssembledImage } from "./image-assembler.ts";
 import { chosenName, normalizedNames } from "./image-names.ts";
@@ -15,7 +22,15 @@ import { imageResponse, makeImage, sizeOf } from "./image-parts.ts";
 import { oneStep } from "./types.ts";
 import type { Exporter, ExportContext, ExportSource } from "./types.ts";
 
-const flags = ["push", "push-by-digest", "registry.insecure", "unpack", "store", "danging-name-empty-only", "name-canonical"] as const;
+const flags = [
+  "push",
+  "push-by-digest",
+  "registry.insecure",
+  "unpack",
+  "store",
+  "danging-name-empty-only",
+  "name-canonical",
+] as const;
 type Flag = (typeof flags)[number];
 
 export class ImageExporter implements Exporter {
@@ -42,7 +57,10 @@ export class ImageExporter implements Exporter {
     refuseUnknown("image", rest.keys(), [...imageAttributes, ...flags, "dangling-name-prefix"]);
     this.#overrides = rest;
     if (this.#is("push") || this.#is("push-by-digest")) {
-      throw unsupported("push", "export with -o type=oci,dest=FILE and push that with: skopeo copy oci-archive:FILE docker://NAME");
+      throw unsupported(
+        "push",
+        "export with -o type=oci,dest=FILE and push that with: skopeo copy oci-archive:FILE docker://NAME",
+      );
     }
     if (options.name !== "*") normalizedNames(options.name);
   }
@@ -59,7 +77,8 @@ export class ImageExporter implements Exporter {
       if (!this.#is("store", true)) break;
       await oneStep(context, `naming to ${name}`, () => {
         this.#keep(name, image, source, context);
-        if (this.#is("name-canonical") && !name.includes("@")) this.#keep(`${name}@${image.root.digest}`, image, source, context);
+        if (this.#is("name-canonical") && !name.includes("@"))
+          this.#keep(`${name}@${image.root.digest}`, image, source, context);
       });
     }
     if (this.#is("unpack")) {
@@ -89,7 +108,9 @@ export class ImageExporter implements Exporter {
   }
 
   #pack(): PackOptions {
-    return this.#options.compressionChosen ? { ...this.#options.pack, bytes: true } : { compression: "none", bytes: false };
+    return this.#options.compressionChosen
+      ? { ...this.#options.pack, bytes: true }
+      : { compression: "none", bytes: false };
   }
 
   #names(source: ExportSource, digest: Digest): string[] {

@@ -91,7 +91,8 @@ export function readHistory(value: unknown): HistoryEntry[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw invalid("its history is not a list");
   return value.map((entry: unknown, at) => {
-    if (typeof entry !== "object" || entry === null || Array.isArray(entry)) throw invalid(`history entry ${at} is not an object`);
+    if (typeof entry !== "object" || entry === null || Array.isArray(entry))
+      throw invalid(`history entry ${at} is not an object`);
     const draft: Draft = {};
     for (const key of ["created", "created_by", "author", "comment"] as const) {
       const text = (entry as Record<string, unknown>)[key];
@@ -101,7 +102,8 @@ export function readHistory(value: unknown): HistoryEntry[] {
     }
     const empty = (entry as Record<string, unknown>)["empty_layer"];
     if (empty === true) draft.empty_layer = true;
-    else if (empty !== undefined && empty !== null && empty !== false) throw invalid(`empty_layer of history entry ${at} is not a boolean`);
+    else if (empty !== undefined && empty !== null && empty !== false)
+      throw invalid(`empty_layer of history entry ${at} is not a boolean`);
     return draft;
   });
 }
@@ -111,5 +113,8 @@ function createdOf(layer: LayerBlob): { created?: string } {
 }
 
 function invalid(text: string): BuildError {
-  return new BuildError(`invalid image config for export: ${text}`, { code: "INVALID_IMAGE", status: "InvalidArgument" });
+  return new BuildError(`invalid image config for export: ${text}`, {
+    code: "INVALID_IMAGE",
+    status: "InvalidArgument",
+  });
 }

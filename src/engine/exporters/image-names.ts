@@ -2,7 +2,13 @@
 // core/images/archive/reference.go ociReferenceName.
 
 import { BuildError, isBuildError } from "../../base/index.ts";
-import { familiarString, parseReference, referenceString, tagNameOnly, tryParseReference } from "../../formats/oci/index.ts";
+import {
+  familiarString,
+  parseReference,
+  referenceString,
+  tagNameOnly,
+  tryParseReference,
+} from "../../formats/oci/index.ts";
 
 /** Full names of a list with commas; a name without a tag means `latest`. @throws INVALID_REFERENCE. */
 export function normalizedNames(list: string): string[] {
@@ -23,7 +29,11 @@ export function normalizedNames(list: string): string[] {
 }
 
 /** What `name` stands for: `*` is the frontend's own name for the image. */
-export function chosenName(name: string, metadata: Readonly<Record<string, Uint8Array>>, overrides: ReadonlyMap<string, string>): string {
+export function chosenName(
+  name: string,
+  metadata: Readonly<Record<string, Uint8Array>>,
+  overrides: ReadonlyMap<string, string>,
+): string {
   if (name !== "*") return name;
   const given = metadata["image.name"];
   return overrides.get("image.name") ?? (given === undefined ? name : Buffer.from(given).toString("utf8"));

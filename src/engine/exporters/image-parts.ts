@@ -47,7 +47,11 @@ export function sizeOf(image: AssembledImage): number {
 }
 
 /** What the exporter answers; `root` is the image's descriptor as the exporter has it. */
-export function imageResponse(image: AssembledImage, root: Descriptor, names: readonly string[]): Record<string, string> {
+export function imageResponse(
+  image: AssembledImage,
+  root: Descriptor,
+  names: readonly string[],
+): Record<string, string> {
   const only = image.isIndex ? undefined : image.images[0];
   return {
     "containerimage.digest": root.digest,

@@ -72,7 +72,10 @@ export class ImageStore {
   }
 
   /** Keeps an image under its name, in place of what had the name; `blobs` are the bytes of its index, manifests and configs. */
-  put(image: Omit<KeptImage, "createdMs" | "blobs"> & { readonly createdMs?: number }, blobs: readonly Uint8Array[]): KeptImage {
+  put(
+    image: Omit<KeptImage, "createdMs" | "blobs"> & { readonly createdMs?: number },
+    blobs: readonly Uint8Array[],
+  ): KeptImage {
     const digests = blobs.map((bytes) => this.#content.add(bytes));
     const kept: KeptImage = { ...image, createdMs: image.createdMs ?? this.#now(), blobs: digests };
     this.#s.put.run(

@@ -70,9 +70,18 @@ export class LayoutExporter implements Exporter {
     return imageResponse(image, root, names);
   }
 
-  async #archive(image: AssembledImage, blobs: readonly BlobSource[], { root, names, target, context }: Place): Promise<void> {
+  async #archive(
+    image: AssembledImage,
+    blobs: readonly BlobSource[],
+    { root, names, target, context }: Place,
+  ): Promise<void> {
     const entries = archiveEntries(image, blobs, { root, names, forDocker: this.type === "docker" });
-    await deliverArchive<WriteArchiveInput>({ job: "writeArchive", input: { entries }, id: ID }, this.type, target, context);
+    await deliverArchive<WriteArchiveInput>(
+      { job: "writeArchive", input: { entries }, id: ID },
+      this.type,
+      target,
+      context,
+    );
   }
 
   async #directory(blobs: readonly BlobSource[], { root, names, target, context }: Place): Promise<void> {

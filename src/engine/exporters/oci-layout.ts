@@ -33,12 +33,23 @@ export function layoutIndex(manifests: readonly Descriptor[]): Uint8Array {
  *
  * @throws INVALID_IMAGE when the index that is there can't be read.
  */
-export function mergedLayoutIndex(existing: Uint8Array | undefined, root: Descriptor, names: readonly string[]): Uint8Array {
+export function mergedLayoutIndex(
+  existing: Uint8Array | undefined,
+  root: Descriptor,
+  names: readonly string[],
+): Uint8Array {
   const added: Descriptor[] =
-    names.length > 0 ? namedDescriptors(root, names) : [{ ...root, annotations: { ...root.annotations, [REF_NAME]: "latest" } }];
+    names.length > 0
+      ? namedDescriptors(root, names)
+      : [{ ...root, annotations: { ...root.annotations, [REF_NAME]: "latest" } }];
   const isReplaced = (old: Descriptor): boolean =>
-    added.some((each) => [IMAGE_NAME, REF_NAME].every((key) => (each.annotations?.[key] ?? "") === (old.annotations?.[key] ?? "")));
-  const index = existing === undefined || existing.length === 0 ? { mediaType: mediaTypes.ociIndex, manifests: [] } : parseIndex(existing);
+    added.some((each) =>
+      [IMAGE_NAME, REF_NAME].every((key) => (each.annotations?.[key] ?? "") === (old.annotations?.[key] ?? "")),
+    );
+  const index =
+    existing === undefined || existing.length === 0
+      ? { mediaType: mediaTypes.ociIndex, manifests: [] }
+      : parseIndex(existing);
   return encodeIndex({ ...index, manifests: [...index.manifests.filter((old) => !isReplaced(old)), ...added] });
 }
 
@@ -48,7 +59,12 @@ export function archiveEntries(
   blobs: readonly BlobSource[],
   files: { readonly root: Descriptor; readonly names: readonly string[]; readonly forDocker: boolean },
 ): ArchiveEntry[] {
-  const bytes = (path: string, mode: number, content: Uint8Array): ArchiveEntry => ({ kind: "bytes", path, mode, bytes: content });
+  const bytes = (path: string, mode: number, content: Uint8Array): ArchiveEntry => ({
+    kind: "bytes",
+    path,
+    mode,
+    bytes: content,
+  });
   const entries: ArchiveEntry[] = [
     { kind: "dir", path: "blobs", mode: 0o755 },
     { kind: "dir", path: "blobs/sha256", mode: 0o755 },

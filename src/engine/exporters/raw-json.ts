@@ -12,7 +12,11 @@ export function compactJson(bytes: Uint8Array, what: string): string {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     JSON.parse(text);
   } catch (error) {
-    throw new BuildError(`${what} is not valid JSON`, { code: "INVALID_IMAGE", status: "InvalidArgument", cause: error });
+    throw new BuildError(`${what} is not valid JSON`, {
+      code: "INVALID_IMAGE",
+      status: "InvalidArgument",
+      cause: error,
+    });
   }
   return text.replace(STRING_OR_SPACE, (token) =>
     token.startsWith('"')

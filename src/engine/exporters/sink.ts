@@ -38,7 +38,7 @@ export class TarSink implements Disposable {
   }
 
   write(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.byteLength; ) {
+    for (let at = 0; at < bytes.byteLength;) {
       if (this.#filled === SLAB) this.#flush();
       const size = Math.min(bytes.byteLength - at, SLAB - this.#filled);
       this.#slab.set(bytes.subarray(at, at + size), this.#filled);
@@ -53,7 +53,7 @@ export class TarSink implements Disposable {
    * @throws when the file is shorter.
    */
   copyFrom(fd: number, size: number, onBytes?: (bytes: Uint8Array) => void): void {
-    for (let left = size; left > 0; ) {
+    for (let left = size; left > 0;) {
       if (this.#filled === SLAB) this.#flush();
       const read = fs.readSync(fd, this.#slab, this.#filled, Math.min(left, SLAB - this.#filled), null);
       if (read === 0) throw new Error("a file became shorter while it was exported");
@@ -84,7 +84,7 @@ export class TarSink implements Disposable {
     this.#filled = 0;
     this.writtenBytes += bytes.length;
     if (this.#fd === undefined) this.#send(bytes);
-    else for (let at = 0; at < bytes.length; ) at += fs.writeSync(this.#fd, bytes, at);
+    else for (let at = 0; at < bytes.length;) at += fs.writeSync(this.#fd, bytes, at);
     this.#context.progress({ kind: "bytes", bytes: this.writtenBytes } satisfies JobProgress);
   }
 

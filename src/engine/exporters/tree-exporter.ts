@@ -2,7 +2,14 @@
 // of its own. Counterpart: moby/buildkit exporter/local, exporter/tar.
 
 import type { OutputTarget } from "../session-port.ts";
-import { type Attributes, type EpochChoice, invalidAttribute, readBool, readEpoch, refuseUnknown } from "./attributes.ts";
+import {
+  type Attributes,
+  type EpochChoice,
+  invalidAttribute,
+  readBool,
+  readEpoch,
+  refuseUnknown,
+} from "./attributes.ts";
 import type { CopyTreesInput } from "./copy-tree.ts";
 import { deliverArchive, wrongTarget } from "./deliver.ts";
 import { explainOutput } from "./failures.ts";
@@ -21,7 +28,11 @@ abstract class TreeExporter implements Exporter {
     const split = attributes["platform-split"];
     this.#split = split === undefined ? undefined : readBool("platform-split", split);
     const all = ["source-date-epoch", "platform-split", "attestation-prefix", ...known];
-    refuseUnknown(type, Object.keys(attributes).filter((key) => !all.includes(key)), all);
+    refuseUnknown(
+      type,
+      Object.keys(attributes).filter((key) => !all.includes(key)),
+      all,
+    );
   }
 
   async export(
@@ -36,13 +47,21 @@ abstract class TreeExporter implements Exporter {
     const trees: TreeInput[] = [];
     for (const platform of source.platforms) {
       const { path } = views.use(await platform.openTree());
-      trees.push({ path, folder: this.#folder(source, platform), epochSeconds: this.#epochOf(source, platform) ?? null });
+      trees.push({
+        path,
+        folder: this.#folder(source, platform),
+        epochSeconds: this.#epochOf(source, platform) ?? null,
+      });
     }
     await this.write(trees, target, context);
     return {};
   }
 
-  protected abstract write(trees: readonly TreeInput[], target: OutputTarget | undefined, context: ExportContext): Promise<void>;
+  protected abstract write(
+    trees: readonly TreeInput[],
+    target: OutputTarget | undefined,
+    context: ExportContext,
+  ): Promise<void>;
 
   #folder(source: ExportSource, platform: ExportPlatform): string {
     return (this.#split ?? source.multiPlatform) ? platform.key.replaceAll("/", "_") : "";
@@ -64,7 +83,10 @@ export class LocalExporter extends TreeExporter {
     super("local", attributes, ["mode"]);
     const mode = (attributes["mode"] ?? "").trim().toLowerCase();
     if (!["", "copy", "delete"].includes(mode)) {
-      throw invalidAttribute(`invalid local exporter mode ${JSON.stringify(attributes["mode"])}`, "known modes are copy and delete");
+      throw invalidAttribute(
+        `invalid local exporter mode ${JSON.stringify(attributes["mode"])}`,
+        "known modes are copy and delete",
+      );
     }
     this.#deleteOthers = mode === "delete";
   }
@@ -111,6 +133,11 @@ export class TarExporter extends TreeExporter {
     target: OutputTarget | undefined,
     context: ExportContext,
   ): Promise<void> {
-    return deliverArchive<WriteTreeTarInput>({ job: "writeTreeTar", input: { trees }, id: "sending tarball" }, "tar", target, context);
+    return deliverArchive<WriteTreeTarInput>(
+      { job: "writeTreeTar", input: { trees }, id: "sending tarball" },
+      "tar",
+      target,
+      context,
+    );
   }
 }

@@ -26,7 +26,10 @@ export interface WriteTreeTarInput {
 const SECOND = 1_000_000_000n;
 
 /** @throws ENOSPC and other system errors; an AbortError. */
-export function writeTreeTar({ sink, trees }: WriteTreeTarInput, context: JobContext = directContext()): { sizeBytes: number } {
+export function writeTreeTar(
+  { sink, trees }: WriteTreeTarInput,
+  context: JobContext = directContext(),
+): { sizeBytes: number } {
   using tar = new TarSink(sink, context);
   for (const tree of trees) {
     const folder = byteString(tree.folder);
@@ -76,7 +79,8 @@ class TreeTar {
       gid: Number(stat.gid),
       mtimeNs: this.#time(stat.mtimeNs),
       size,
-      linkname: first !== undefined ? this.#folder + first : type === "symlink" ? fs.readlinkSync(fsPath(real), "latin1") : "",
+      linkname:
+        first !== undefined ? this.#folder + first : type === "symlink" ? fs.readlinkSync(fsPath(real), "latin1") : "",
       devMajor: device.major,
       devMinor: device.minor,
       xattrs: first === undefined && (type === "file" || type === "dir") ? contentXattrs(real) : NO_XATTRS,

@@ -64,7 +64,10 @@ export interface ExportJobs {
   run<I, O>(
     job: string,
     input: I,
-    options?: { readonly signal?: AbortSignal | undefined; readonly onProgress?: ((value: unknown) => void) | undefined },
+    options?: {
+      readonly signal?: AbortSignal | undefined;
+      readonly onProgress?: ((value: unknown) => void) | undefined;
+    },
   ): Promise<O>;
 }
 

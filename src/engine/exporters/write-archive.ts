@@ -25,7 +25,10 @@ export interface WriteArchiveInput {
 }
 
 /** @throws BLOB_DAMAGED; ENOSPC and other system errors; an AbortError. */
-export function writeArchive({ sink, entries }: WriteArchiveInput, context: JobContext = directContext()): { sizeBytes: number } {
+export function writeArchive(
+  { sink, entries }: WriteArchiveInput,
+  context: JobContext = directContext(),
+): { sizeBytes: number } {
   using tar = new TarSink(sink, context);
   for (const entry of entries) {
     tar.write(header(entry));

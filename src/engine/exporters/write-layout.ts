@@ -34,7 +34,7 @@ export function writeLayoutBlobs({ dir, blobs }: WriteLayoutInput, context: JobC
       if ("bytes" in blob) return writeAll(target, blob.bytes);
       readBlob(blob, (fd, size, digester) => {
         const chunk = Buffer.allocUnsafeSlow(Math.min(size, CHUNK));
-        for (let left = size; left > 0; ) {
+        for (let left = size; left > 0;) {
           throwIfAborted(context);
           const read = fs.readSync(fd, chunk, 0, Math.min(left, CHUNK), null);
           if (read === 0) throw new Error("a blob became shorter while it was exported");
@@ -72,7 +72,8 @@ function isThere(path: string, blob: BlobSource): boolean {
   try {
     const digester = new Digester();
     const chunk = Buffer.allocUnsafeSlow(CHUNK);
-    for (let read = fs.readSync(fd, chunk); read > 0; read = fs.readSync(fd, chunk)) digester.update(chunk.subarray(0, read));
+    for (let read = fs.readSync(fd, chunk); read > 0; read = fs.readSync(fd, chunk))
+      digester.update(chunk.subarray(0, read));
     return digester.digest() === blob.digest;
   } finally {
     fs.closeSync(fd);
@@ -80,5 +81,5 @@ function isThere(path: string, blob: BlobSource): boolean {
 }
 
 function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.byteLength; ) at += fs.writeSync(fd, bytes, at);
+  for (let at = 0; at < bytes.byteLength;) at += fs.writeSync(fd, bytes, at);
 }
