@@ -15,6 +15,7 @@ import {
   setTimes,
   setXattr,
   splitDevice,
+  tryOwn,
 } from "../../system/linux/index.ts";
 import { type JobContext, throwIfAborted } from "../../system/workers/index.ts";
 import type { SourceTree } from "../sources/index.ts";
@@ -164,7 +165,7 @@ export class Copier {
   #setDirMetadata({ from, to, stat }: Parent): void {
     const target = this.#o.destination.at(to);
     const owner = this.#ownerOf(stat);
-    fs.lchownSync(fsPath(target), owner.uid, owner.gid);
+    tryOwn(() => fs.lchownSync(fsPath(target), owner.uid, owner.gid));
     fs.chmodSync(fsPath(target), this.#modeOf(stat, true));
     this.#copyXattrs(from, target);
     this.#setTimes(target, stat);
@@ -184,7 +185,8 @@ export class Copier {
       to = this.#inPlace(item.to, () => fs.openSync(fsPath(target), NEW_FILE, 0o600));
       copyContent(from, to, Number(stat.size), this.#o.context);
       const owner = this.#ownerOf(stat);
-      if (owner.uid !== this.#self.uid || owner.gid !== this.#self.gid) fs.fchownSync(to, owner.uid, owner.gid);
+      if (owner.uid !== this.#self.uid || owner.gid !== this.#self.gid)
+        tryOwn(() => fs.fchownSync(to, owner.uid, owner.gid));
       fs.fchmodSync(to, this.#modeOf(stat, false));
       this.#copyXattrs(item.from, target);
       const time = this.#o.timeNs;
@@ -206,7 +208,7 @@ export class Copier {
       this.#inPlace(item.to, () => makeNode(real, kind | 0o600, major, minor));
     }
     const owner = this.#ownerOf(stat);
-    fs.lchownSync(real, owner.uid, owner.gid);
+    tryOwn(() => fs.lchownSync(real, owner.uid, owner.gid));
     if (kind !== S_IFLNK) fs.chmodSync(real, this.#modeOf(stat, false));
     this.#setTimes(target, stat);
   }

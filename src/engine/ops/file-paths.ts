@@ -4,7 +4,7 @@
 
 import * as fs from "node:fs";
 import { type ByteString, byteString, errnoOf, fsPath } from "../../base/index.ts";
-import { setTimes } from "../../system/linux/index.ts";
+import { setTimes, tryOwn } from "../../system/linux/index.ts";
 import { fileError, pathError } from "./file-errors.ts";
 
 const MAX_LINKS = 255;
@@ -99,7 +99,7 @@ export function makeDirs(
 
 /** Gives a new file or folder its owner and time. */
 export function setNewMetadata(real: ByteString, { owner, timeNs }: NewMetadata): void {
-  if (owner !== undefined) fs.lchownSync(fsPath(real), owner.uid, owner.gid);
+  if (owner !== undefined) tryOwn(() => fs.lchownSync(fsPath(real), owner.uid, owner.gid));
   if (timeNs !== undefined) setTimes(fsPath(real), timeNs, timeNs);
 }
 

@@ -4,7 +4,7 @@
 
 import { type BigIntStats, chmodSync, lchownSync, lstatSync, readdirSync } from "node:fs";
 import { type ByteString, errnoOf, fsPath } from "../../base/index.ts";
-import { getXattr, listXattrs, makeNode, setTimes, setXattr } from "../../system/linux/index.ts";
+import { getXattr, isPrivileged, listXattrs, makeNode, setTimes, setXattr, tryOwn } from "../../system/linux/index.ts";
 
 export const S_IFMT = 0o170000;
 export const S_IFDIR = 0o040000;
@@ -17,7 +17,7 @@ export const S_IFSOCK = 0o140000;
 
 /** Whether overlay's own attributes are `user.overlay.*` (mounted without privileges) instead of `trusted.overlay.*`. */
 export function usesUserXattrs(): boolean {
-  return process.geteuid?.() !== 0;
+  return !isPrivileged();
 }
 
 /** The kind bits of a mode. */
@@ -79,7 +79,7 @@ export function readNames(dir: ByteString): ByteString[] {
 /** Gives `target` the owner, mode, attributes and times of a file of the same kind. */
 export function copyMetadata(source: ByteString, stat: BigIntStats, target: ByteString): void {
   const path = fsPath(target);
-  lchownSync(path, Number(stat.uid), Number(stat.gid));
+  tryOwn(() => lchownSync(path, Number(stat.uid), Number(stat.gid)));
   if (kindOf(stat) !== S_IFLNK) {
     chmodSync(path, Number(stat.mode) & 0o7777);
     for (const [name, value] of contentXattrs(fsPath(source))) setXattr(path, name, value);

@@ -7,7 +7,7 @@
 import * as fs from "node:fs";
 import { BuildError, byteString, type Digest, Digester, errnoOf, fsPath, textOf } from "../../base/index.ts";
 import { decompress, detectCompression, type TarEntry, TarReader, whiteoutOf } from "../../formats/archive/index.ts";
-import { makeNode, setFdTimes, setTimes, setXattr } from "../../system/linux/index.ts";
+import { makeNode, setFdTimes, setTimes, setXattr, tryOwn } from "../../system/linux/index.ts";
 import { directContext, type JobContext, throwIfAborted } from "../../system/workers/index.ts";
 import {
   isContentXattr,
@@ -321,7 +321,7 @@ export class LayerUnpacker implements Disposable {
     const entry = this.#current!;
     try {
       const foreign = entry.uid !== this.#owner.uid || entry.gid !== this.#owner.gid;
-      if (foreign) this.#tryOwn(() => fs.fchownSync(this.#fd, entry.uid, entry.gid));
+      if (foreign) tryOwn(() => fs.fchownSync(this.#fd, entry.uid, entry.gid));
       if (foreign || entry.mode & (SKIP_BITS | UMASK)) fs.fchmodSync(this.#fd, entry.mode);
       if (entry.xattrs.size > 0) this.#setXattrs(fsPath(this.#currentPath), entry.xattrs);
       setFdTimes(this.#fd, entry.mtimeNs, entry.mtimeNs);
@@ -333,16 +333,7 @@ export class LayerUnpacker implements Disposable {
 
   #ownPath(real: string | Buffer, entry: TarEntry): void {
     if (entry.uid === this.#owner.uid && entry.gid === this.#owner.gid) return;
-    this.#tryOwn(() => fs.lchownSync(real, entry.uid, entry.gid));
-  }
-
-  #tryOwn(own: () => void): void {
-    try {
-      own();
-    } catch (error) {
-      // An ordinary user owns everything; only root can give files away.
-      if (this.#owner.uid === 0 || (errnoOf(error) !== "EPERM" && errnoOf(error) !== "EINVAL")) throw error;
-    }
+    tryOwn(() => fs.lchownSync(real, entry.uid, entry.gid));
   }
 
   #setXattrs(real: string | Buffer, xattrs: TarEntry["xattrs"]): void {
