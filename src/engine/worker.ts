@@ -2,8 +2,8 @@
 
 import { snapshotJobs } from "../storage/snapshots/index.ts";
 import { serveJobs } from "../system/workers/index.ts";
-import { exporterJobs } from "./exporters/jobs.ts";
-import { fileJobs } from "./ops/file-actions.ts";
-import { localJobs } from "./sources/local-jobs.ts";
+import { exporterJobs } from "./exporters/index.ts";
+import { fileJobs } from "./ops/index.ts";
+import { localJobs } from "./sources/index.ts";
 
 serveJobs({ ...snapshotJobs, ...localJobs, ...fileJobs, ...exporterJobs });

@@ -7,7 +7,7 @@ import { basename, dirname, join } from "node:path";
 import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
 import { BuildError, errnoOf } from "../../base/index.ts";
-import type { OutputTarget } from "../session-port.ts";
+import type { OutputTarget } from "../ports/index.ts";
 import { explainOutput } from "./failures.ts";
 import type { JobProgress, SinkTarget } from "./sink.ts";
 import type { ExportContext } from "./types.ts";

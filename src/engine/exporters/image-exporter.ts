@@ -6,7 +6,7 @@
 import { formatPlatform } from "../../formats/oci/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { PackOptions } from "../../storage/refs/index.ts";
-import type { OutputTarget } from "../session-port.ts";
+import type { OutputTarget } from "../ports/index.ts";
 import {
   type Attributes,
   imageAttributes,

@@ -5,7 +5,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BuildError, errnoOf } from "../../base/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
-import type { OutputTarget } from "../session-port.ts";
+import type { OutputTarget } from "../ports/index.ts";
 import { type Attributes, imageAttributes, readFlag, readImageOptions, refuseUnknown } from "./attributes.ts";
 import type { ImageOptions } from "./attributes.ts";
 import { deliverArchive, wrongTarget } from "./deliver.ts";

@@ -1,7 +1,7 @@
 // The `local` and `tar` exporters: the files themselves, in a directory or in one archive; with several platforms each in a folder
 // of its own. Counterpart: moby/buildkit exporter/local, exporter/tar.
 
-import type { OutputTarget } from "../session-port.ts";
+import type { OutputTarget } from "../ports/index.ts";
 import {
   type Attributes,
   type EpochChoice,

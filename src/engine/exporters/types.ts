@@ -6,7 +6,7 @@ import type { Descriptor, Platform } from "../../formats/oci/index.ts";
 import type { ContentStore } from "../../storage/content/index.ts";
 import type { PackOptions } from "../../storage/refs/index.ts";
 import type { MountedView } from "../../storage/snapshots/index.ts";
-import type { OutputTarget } from "../session-port.ts";
+import type { OutputTarget } from "../ports/index.ts";
 import type { ImageStore } from "./image-store.ts";
 
 /** A layer as a blob, and what the image's history says of it where the config says nothing. */

@@ -1,7 +1,7 @@
 // What the ops of one solve share: who asked, what is allowed, where errors point.
 
 import type { Platform } from "../../formats/oci/index.ts";
-import type { SessionPort } from "../session-port.ts";
+import type { SessionPort } from "../ports/index.ts";
 import type { SourceMaps } from "./source-map.ts";
 
 export interface SolveContext {

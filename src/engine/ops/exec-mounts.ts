@@ -8,7 +8,7 @@ import type { CacheMounts, MutableRef, Ref, RefStore, Sharing } from "../../stor
 import { runToEnd } from "../../system/process/index.ts";
 import { resolveInside } from "../executor/index.ts";
 import type { ContainerMount } from "../executor/index.ts";
-import type { SessionPort } from "../session-port.ts";
+import type { SessionPort } from "../ports/index.ts";
 import { provideAgent, provideSecret } from "./secrets.ts";
 import { rooted } from "./selectors.ts";
 

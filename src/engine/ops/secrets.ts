@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { BuildError } from "../../base/index.ts";
 import type { pb } from "../../formats/proto/index.ts";
 import { mount, MS, unmount } from "../../system/linux/index.ts";
-import type { SessionPort } from "../session-port.ts";
+import type { SessionPort } from "../ports/index.ts";
 
 /** A file or socket made for a step. */
 export interface ProvidedFile extends AsyncDisposable {

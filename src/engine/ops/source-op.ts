@@ -8,7 +8,7 @@ import type { CacheMap, Op, OpContext, Vertex } from "../../graph/solver/index.t
 import type { Ref, RefStore } from "../../storage/refs/index.ts";
 import type { ImageSource, LocalFilter, OciLayoutSource, ResolvedImage } from "../sources/index.ts";
 import { imageCacheKeys } from "../sources/index.ts";
-import type { SessionPort } from "../session-port.ts";
+import type { SessionPort } from "../ports/index.ts";
 import { goString } from "./go-json.ts";
 import { sourceDigest } from "./cache-digest.ts";
 import type { VertexSys } from "./load.ts";

@@ -7,8 +7,8 @@ import type { FrontendResult, PlatformResult } from "../../frontends/gateway/ind
 import type { Ref } from "../../storage/refs/index.ts";
 import { createExporter } from "../exporters/index.ts";
 import type { ExportContext, ExportPlatform, ExportSource } from "../exporters/index.ts";
-import type { EngineResult } from "../ops/results.ts";
-import type { SessionPort } from "../session-port.ts";
+import type { EngineResult } from "../ops/index.ts";
+import type { SessionPort } from "../ports/index.ts";
 import type { Engine } from "./engine.ts";
 import type { ProgressStream } from "./progress-stream.ts";
 

@@ -17,11 +17,11 @@ import type {
 } from "../../frontends/gateway/index.ts";
 import type { Job } from "../../graph/solver/index.ts";
 import { openIn } from "../../system/linux/index.ts";
-import type { SolveContext } from "../ops/context.ts";
-import { loadDefinition } from "../ops/load.ts";
-import type { EngineResult } from "../ops/results.ts";
+import type { SolveContext } from "../ops/index.ts";
+import { loadDefinition } from "../ops/index.ts";
+import type { EngineResult } from "../ops/index.ts";
 import type { RefStore } from "../../storage/refs/index.ts";
-import { layoutDirectory } from "../ops/source-op.ts";
+import { layoutDirectory } from "../ops/index.ts";
 import type { OciLayoutSource } from "../sources/index.ts";
 import type { ProgressStream } from "./progress-stream.ts";
 import type { ImageResolver } from "./stand-in.ts";

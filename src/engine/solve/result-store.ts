@@ -2,7 +2,7 @@
 
 import type { ResultStore } from "../../graph/solver/index.ts";
 import type { RefStore } from "../../storage/refs/index.ts";
-import type { EngineResult } from "../ops/results.ts";
+import type { EngineResult } from "../ops/index.ts";
 
 export class EngineResults implements ResultStore<EngineResult> {
   readonly #refs: RefStore;

@@ -11,7 +11,7 @@ import type { Reference } from "../../formats/oci/index.ts";
 import { control } from "../../formats/proto/index.ts";
 import { removeTree } from "../../storage/snapshots/index.ts";
 import { runToEnd } from "../../system/process/index.ts";
-import type { SessionPort } from "../session-port.ts";
+import type { SessionPort } from "../ports/index.ts";
 import type { ImageSource, ResolvedImage } from "../sources/index.ts";
 import type { Engine } from "./engine.ts";
 

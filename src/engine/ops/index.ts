@@ -1,0 +1,8 @@
+export type { SolveContext } from "./context.ts";
+export { fileJobs } from "./file-actions.ts";
+export { loadDefinition } from "./load.ts";
+export { OpHost } from "./op-host.ts";
+export { opResolver } from "./resolver.ts";
+export type { EngineResult } from "./results.ts";
+export { SourceMaps } from "./source-map.ts";
+export { layoutDirectory } from "./source-op.ts";

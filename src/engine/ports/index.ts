@@ -1,0 +1,1 @@
+export type { OutputTarget, SessionPort } from "./session-port.ts";
