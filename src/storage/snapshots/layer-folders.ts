@@ -38,7 +38,7 @@ export class LayerFolders {
   }
 
   list(): LayerId[] {
-    return fs.readdirSync(this.root).filter((name) => !name.startsWith("tmp-"));
+    return fs.readdirSync(this.root).filter((name) => !/^(tmp|probe)-/.test(name));
   }
 
   /** A new folder in progress holding an empty `fs`. */
@@ -83,7 +83,8 @@ export class LayerFolders {
   async repair(liveOwners: readonly string[]): Promise<void> {
     const live = new Set([...liveOwners, this.#processId]);
     for (const name of fs.readdirSync(this.root)) {
-      const owner = /^tmp-(.*)-\d+$/.exec(name)?.[1];
+      // The probe at start-up works under the same owner.
+      const owner = /^tmp-(.*?)(?:-probe)?-\d+$/.exec(name)?.[1] ?? /^probe-(.*)$/.exec(name)?.[1];
       if (owner !== undefined && !live.has(owner)) await this.discard(join(this.root, name));
     }
   }

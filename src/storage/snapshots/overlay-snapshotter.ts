@@ -16,7 +16,7 @@ export interface SnapshotterOptions {
   readonly root: string;
   /** Folder for mount points of this process. */
   readonly runDir: string;
-  /** Names this process among those that share the root. */
+  /** Names this process among those that share the root: letters, digits, `-` and `_`. */
   readonly processId: string;
   readonly jobs: JobRunner;
 }
@@ -196,7 +196,7 @@ export async function overlayWorks(options: SnapshotterOptions): Promise<boolean
   await using snapshotter = new OverlaySnapshotter({ ...options, processId: probe });
   try {
     await using staged = await snapshotter.stage();
-    const layer = `probe-${options.processId.replace(/[^A-Za-z0-9]/g, "-")}`;
+    const layer = `probe-${options.processId}`;
     fs.mkdirSync(join(staged.fsDir, "dir"));
     fs.writeFileSync(join(staged.fsDir, "dir/file"), "");
     await staged.commit(layer);

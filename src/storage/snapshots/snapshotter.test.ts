@@ -207,7 +207,14 @@ function conformance(kind: "overlay" | "copy"): void {
       assert.throws(() => owned.fsDir("../x"), /not a layer id/);
       fs.mkdirSync(join(root, "tmp-gone-1/fs/deep"), { recursive: true });
       fs.mkdirSync(join(root, "tmp-alive-1/fs"), { recursive: true });
+      fs.mkdirSync(join(root, "tmp-alive-probe-1/fs"), { recursive: true });
+      fs.mkdirSync(join(root, "probe-alive/fs"), { recursive: true });
+      fs.mkdirSync(join(root, "probe-gone/fs"), { recursive: true });
+      fs.mkdirSync(join(root, "tmp-gone-probe-1/fs"), { recursive: true });
       await owned.repair(["alive"]);
+      assert.deepEqual(await owned.list(), [one]);
+      assert.ok(fs.existsSync(join(root, "tmp-alive-probe-1")) && fs.existsSync(join(root, "probe-alive")));
+      assert.ok(!fs.existsSync(join(root, "tmp-gone-probe-1")) && !fs.existsSync(join(root, "probe-gone")));
       assert.ok(fs.existsSync(join(root, "tmp-alive-1")));
       assert.ok(!fs.existsSync(join(root, "tmp-gone-1")));
       assert.ok(fs.existsSync(forgotten.path));
