@@ -23,6 +23,8 @@ export interface CopyTreesInput {
 }
 
 const PROGRESS_MS = 100;
+const UID = process.geteuid?.() ?? 0;
+const GID = process.getegid?.() ?? 0;
 
 /** @throws EXPORT_PATHS_COLLIDE when two trees have the same file; EACCES, ENOSPC and other system errors; an AbortError. */
 export function copyTrees(
@@ -132,6 +134,8 @@ class TreeCopy {
   #metadata(source: ByteString, stat: fs.BigIntStats, target: ByteString): void {
     const path = fsPath(target);
     const type = typeOf(stat);
+    // libuv's copy gives the file its old owner where it may; taking it back clears setuid, so the mode comes after.
+    if (type === "file" && (Number(stat.uid) !== UID || Number(stat.gid) !== GID)) fs.lchownSync(path, UID, GID);
     if (type !== "symlink") fs.chmodSync(path, Number(stat.mode) & 0o7777);
     if (type === "file" || type === "dir") {
       for (const [name, value] of contentXattrs(source)) trySetXattr(path, name, value);

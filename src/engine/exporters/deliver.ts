@@ -34,7 +34,7 @@ export async function deliverArchive<I>(
   if (target === undefined || target.kind === "directory") throw wrongTarget(type, "file");
   context.progress(archive.id, {});
   try {
-    if (target.kind === "stream") await toStream(archive, target.stream, context);
+    if (target.kind === "stream") await toStream(archive, target.stream, "the output stream", context);
     else await toFile(archive, target.path, context);
   } finally {
     context.progress(archive.id, { completed: true });
@@ -56,7 +56,7 @@ async function toFile<I>(archive: ArchiveJob<I>, asked: string, context: ExportC
     const place = await placeOf(asked);
     if (place.kind === "special") {
       const stream = createWriteStream(place.path, { flags: "w" });
-      await toStream(archive, stream, context);
+      await toStream(archive, stream, asked, context);
       stream.end();
       await finished(stream);
       return;
@@ -90,13 +90,14 @@ async function placeOf(
 async function toStream<I>(
   archive: ArchiveJob<I>,
   stream: NodeJS.WritableStream,
+  what: string,
   context: ExportContext,
 ): Promise<void> {
   const credit = new SharedArrayBuffer(4);
   const count = new Int32Array(credit);
   const failure = new AbortController();
   const pending = new Set<Promise<void>>();
-  const fail = (error: unknown): void => failure.abort(explainOutput("the output stream", error));
+  const fail = (error: unknown): void => failure.abort(explainOutput(what, error));
   stream.on("error", fail);
   try {
     await runJob(
@@ -118,7 +119,8 @@ async function toStream<I>(
     );
     await Promise.race([Promise.all(pending), rejection(failure.signal), rejection(context.signal)]);
   } finally {
-    stream.removeListener("error", fail);
+    // A stream that has failed tells so again, after its last write.
+    if (!failure.signal.aborted) stream.removeListener("error", fail);
   }
 }
 
