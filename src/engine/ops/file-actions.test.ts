@@ -253,10 +253,19 @@ void test("mkdir, mkfile, symlink, rm", async () => {
     { kind: "rm", path: "/gone" },
     { kind: "rm", path: "/f*", allowWildcard: true },
     { kind: "rm", path: "/none", allowNotFound: true },
+    { kind: "mkdir", path: "/m/n/o", mode: 0o755, makeParents: true, timestampNs: 9n * 10n ** 9n },
     { kind: "mkdir", path: "/out/inside", mode: 0o755, makeParents: true },
     { kind: "rm", path: "/out" },
   ]);
-  assert.deepEqual(result, { keep: "K", "p/file": "data", "p/link": "-> /else/where", "p/q/": "", "tmp/inside/": "" });
+  assert.deepEqual(result, {
+    keep: "K",
+    "m/n/o/": "",
+    "p/file": "data",
+    "p/link": "-> /else/where",
+    "p/q/": "",
+    "tmp/inside/": "",
+  });
+  for (const path of ["m", "m/n", "m/n/o"]) assert.equal(fs.statSync(join(root, path)).mtimeMs, 9000, path);
   const stat = fs.statSync(join(root, "p/q"));
   assert.deepEqual([stat.mode & 0o777, stat.uid, stat.mtimeMs], [0o700, 3, 5000]);
   const failures: [FileAction, string][] = [

@@ -141,7 +141,10 @@ function makeDir(destination: Destination, action: FileAction & { kind: "mkdir" 
   const metadata = metadataOf(action);
   const path = resolveInside(destination, byteString(action.path));
   if (action.makeParents) {
-    makeDirs(destination, path, action.mode, metadata);
+    const made = makeDirs(destination, path, action.mode, metadata);
+    // Each folder made has changed the time of the one above.
+    for (const dir of made.toReversed())
+      setNewMetadata(destination.at(dir), { owner: undefined, timeNs: metadata.timeNs });
     return;
   }
   const real = fsPath(destination.at(path));

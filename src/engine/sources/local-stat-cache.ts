@@ -5,11 +5,12 @@
 
 import { createHash, hash } from "node:crypto";
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { byteString, type ByteString, type Digest, errnoOf } from "../../base/index.ts";
 
 const MAGIC = "SLWSTAT1";
 const RECORD = 5 * 8 + 32;
+const MANY = 10_000;
 /** Coarser than any file system's clock: FAT's and NFS's too. */
 const RACY_NS = 2_000_000_000n;
 
@@ -51,7 +52,10 @@ export class StatCache {
   /** Writes what was found and added, with what a narrower filter did not look at; nothing when nothing changed. */
   save(): void {
     if (!this.#changed) return;
-    for (const [path, record] of this.#old) if (!this.#new.has(path)) this.#new.set(path, record);
+    // Files that are gone are not told from files that were not looked at; a cache that is mostly such starts afresh.
+    if (this.#old.size <= 2 * this.#new.size + MANY) {
+      for (const [path, record] of this.#old) if (!this.#new.has(path)) this.#new.set(path, record);
+    }
     const parts: Buffer[] = [header(this.#root)];
     for (const [path, record] of this.#new) {
       const name = Buffer.from(path, "latin1");
@@ -63,6 +67,7 @@ export class StatCache {
     const sum = createHash("sha256").update(body).digest();
     const temporary = `${this.#file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
     try {
+      fs.mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
       fs.writeFileSync(temporary, Buffer.concat([body, sum]));
       fs.renameSync(temporary, this.#file);
     } catch (error) {

@@ -58,6 +58,9 @@ function listing(root: string): string[] {
   return fs.readdirSync(root, { recursive: true, encoding: "utf8" }).toSorted();
 }
 
+/** cap_net_raw+ep, revision 2. */
+const CAPABILITY = Buffer.from("0100000200200000000000000000000000000000", "hex");
+
 function sample(): string {
   const root = folder();
   fs.mkdirSync(join(root, "d/e"), { recursive: true });
@@ -74,6 +77,8 @@ function sample(): string {
   setXattr(join(root, "d/e"), "trusted.overlay.opaque", Buffer.from("y"));
   setXattr(join(root, "suid"), "user.kept", Buffer.from([0, 255]));
   setXattr(join(root, "suid"), "trusted.overlay.origin", Buffer.from("dropped"));
+  fs.chownSync(join(root, "d/e/small"), 9, 9);
+  setXattr(join(root, "d/e/small"), "security.capability", CAPABILITY);
   spawnSync("python3", [
     "-c",
     "import socket,sys; s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1])",
@@ -103,6 +108,7 @@ for (const compression of ["none", "gzip", "zstd"] as const) {
     assert.deepEqual([suid.mode & 0o7777, suid.uid, suid.gid, suid.nlink], [0o6755, 7, 8, 2]);
     assert.deepEqual(getXattr(join(unpacked.fsDir, "suid"), "user.kept"), Buffer.from([0, 255]));
     assert.equal(getXattr(join(unpacked.fsDir, "suid"), "trusted.overlay.origin"), undefined);
+    assert.deepEqual(getXattr(join(unpacked.fsDir, "d/e/small"), "security.capability"), CAPABILITY);
     assert.equal(getXattr(join(unpacked.fsDir, "d/e"), "trusted.overlay.opaque")?.toString(), "y");
     assert.equal(fs.lstatSync(join(unpacked.fsDir, "gone")).rdev, 0);
     assert.equal(fs.statSync(join(unpacked.fsDir, "d")).mtimeMs, 1_500_000_000_000);
