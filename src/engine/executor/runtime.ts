@@ -5,7 +5,7 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { BuildError } from "../../base/index.ts";
-import { bindMount } from "../../system/linux/index.ts";
+import { bindMount, readMounts } from "../../system/linux/index.ts";
 
 export interface Runtime {
   readonly name: "runc" | "crun";
@@ -15,6 +15,9 @@ export interface Runtime {
   /** What comes before the runtime's own arguments. */
   readonly prefix: readonly string[];
 }
+
+/** Takes every unified tree off again, in a namespace of the runtime's own, then becomes the runtime. */
+const RESTORE = 'while [ -e /sys/fs/cgroup/cgroup.controllers ]; do umount /sys/fs/cgroup || break; done; exec "$@"';
 
 export interface Runtimes {
   /** Runs steps without limits. */
@@ -29,31 +32,46 @@ export interface Runtimes {
  * @throws NO_RUNTIME with the command that installs one.
  */
 export function findRuntimes(options: { readonly privateMounts: boolean }): Runtimes {
-  const unifiedOnly = existsSync("/sys/fs/cgroup/cgroup.controllers");
   const crun = findProgram("crun");
   const runc = findProgram("runc");
   const runcUsual: Runtime | undefined =
     runc === undefined ? undefined : { name: "runc", path: runc, cgroups: true, prefix: [] };
+  const view = cgroupView();
+  const restored: Runtime | undefined =
+    runcUsual === undefined || view !== "hybrid-unified-shown"
+      ? runcUsual
+      : { ...runcUsual, prefix: ["unshare", "-m", "sh", "-c", RESTORE, "sh"] };
   if (crun !== undefined && process.getuid?.() === 0) {
-    if (unifiedOnly) {
+    if (view === "unified") {
       const usual: Runtime = { name: "crun", path: crun, cgroups: true, prefix: [] };
       return { usual, limiting: usual };
     }
-    if (options.privateMounts && existsSync("/sys/fs/cgroup/unified/cgroup.controllers")) {
+    if (view === "hybrid" && options.privateMounts) {
       bindMount("/sys/fs/cgroup/unified", "/sys/fs/cgroup");
-      const restore = ["unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup && exec "$@"', "sh"];
-      return {
-        usual: { name: "crun", path: crun, cgroups: false, prefix: [] },
-        limiting: runcUsual === undefined ? undefined : { ...runcUsual, prefix: restore },
-      };
+      return findRuntimes(options);
+    }
+    if (view === "hybrid-unified-shown") {
+      return { usual: { name: "crun", path: crun, cgroups: false, prefix: [] }, limiting: restored };
     }
   }
-  if (runcUsual !== undefined) return { usual: runcUsual, limiting: runcUsual };
+  if (restored !== undefined) return { usual: restored, limiting: restored };
   throw new BuildError("no OCI runtime found: RUN needs runc or crun", {
     code: "NO_RUNTIME",
     status: "FailedPrecondition",
     hint: "install one, for example: apt-get install -y runc",
   });
+}
+
+/**
+ * How this mount namespace shows cgroups: v2 alone; v1 (with v2 beside it or not); or v1 hidden under its v2 tree, by us or by the
+ * process that started us.
+ */
+function cgroupView(): "unified" | "hybrid" | "hybrid-unified-shown" | "legacy" {
+  const types = readMounts()
+    .filter((mount) => mount.mountPoint === "/sys/fs/cgroup")
+    .map((mount) => mount.type);
+  if (types.at(-1) === "cgroup2") return types.includes("tmpfs") ? "hybrid-unified-shown" : "unified";
+  return existsSync("/sys/fs/cgroup/unified/cgroup.controllers") ? "hybrid" : "legacy";
 }
 
 /** Path of a program on PATH or in the usual system folders, or undefined. */
