@@ -116,7 +116,7 @@ const benches: Record<string, () => void> = {
     build(dir);
     build(dir);
     const ours = best(3, () => build(dir));
-    const find = best(3, () => run(["find", dir, "-newer", "/nothing", "-o", "-printf", "%s %T@ %C@\n"]));
+    const find = best(3, () => run(["find", dir, "-printf", "%s %T@ %C@\n"]));
     row(
       "context of 100,000 unchanged files",
       ms(ours.wallMs),
