@@ -110,8 +110,7 @@ class LocationCollector {
   }
 }
 
-/** A range of whole lines, 1-based and inclusive. */
-export function lineRange(start: number, end: number): pb.Range {
+function lineRange(start: number, end: number): pb.Range {
   return create(pb.RangeSchema, {
     start: create(pb.PositionSchema, { line: start }),
     end: create(pb.PositionSchema, { line: end }),

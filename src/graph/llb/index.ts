@@ -1,5 +1,5 @@
 export { Cap } from "./caps.ts";
-export { decodeDefinition, lineRange, marshalState } from "./definition.ts";
+export { decodeDefinition, marshalState } from "./definition.ts";
 export type { DecodedDefinition, DecodedOp } from "./definition.ts";
 export { stateOfDefinition } from "./definition-input.ts";
 export { compareBytes, encodeCanonical } from "./encode.ts";
@@ -21,6 +21,7 @@ export {
   SourceVertex,
 } from "./sources.ts";
 export type { LocalSourceOptions, ResolveMode } from "./sources.ts";
+export { printDefinition } from "./print.ts";
 export { State } from "./state.ts";
 export { DeferredOutput, VertexOutput } from "./vertex.ts";
 export type { LineSpan, OpOptions, Output, SourceLocation, SourceMapFile } from "./vertex.ts";
