@@ -142,7 +142,7 @@ function sendWarning(gateway: GatewayClient, { file, vertex }: Entrypoint, warni
   if (vertex === undefined) return;
   const line = warning.location[0]?.start ?? 0;
   gateway.warn(vertex, {
-    short: `${warning.rule}: ${warning.message}${line > 0 ? ` (line ${line})` : ""}`,
+    short: `${warning.rule}: ${warning.message.toWellFormed()}${line > 0 ? ` (line ${line})` : ""}`,
     detail: [warning.description],
     url: warning.url,
     level: 1,
@@ -155,7 +155,8 @@ function toBuildError(error: unknown, file: SourceMapFile | undefined): unknown 
   if (isAbort(error) || !(error instanceof FrontendError)) return error;
   const cause = rootBuildError(error);
   const sources = file === undefined ? [] : (error.locations ?? []).map((lines: Location) => spanOf(file, lines));
-  return new BuildError(error.message, {
+  // What was not UTF-8 in the file is shown as U+FFFD.
+  return new BuildError(error.message.toWellFormed(), {
     code: cause?.code ?? "DOCKERFILE",
     status: cause?.status ?? "InvalidArgument",
     sources,

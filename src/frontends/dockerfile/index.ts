@@ -1,2 +1,1 @@
 export { dockerfileFrontend } from "./frontend.ts";
-export { search as suggest } from "./suggest.ts";

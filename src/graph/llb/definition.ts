@@ -83,10 +83,16 @@ class LocationCollector {
   readonly #locations = new Map<Digest, SourceLocation[]>();
 
   add({ digest, locations }: MarshalledVertex): void {
-    for (const { file } of locations) if (!this.#files.includes(file)) this.#files.push(file);
+    for (const { file } of locations) if (this.#indexOf(file) < 0) this.#files.push(file);
     const known = this.#locations.get(digest);
     if (known === undefined) this.#locations.set(digest, [...locations]);
     else known.push(...locations);
+  }
+
+  // The result of another build may bring along the very file that this one comes from.
+  #indexOf(file: SourceMapFile): number {
+    const known = this.#files.indexOf(file);
+    return known >= 0 ? known : this.#files.findIndex((other) => isSameFile(other, file));
   }
 
   finish(): pb.Source {
@@ -100,7 +106,7 @@ class LocationCollector {
       source.locations[digest] = create(pb.LocationsSchema, {
         locations: locations.map((location) =>
           create(pb.LocationSchema, {
-            sourceIndex: this.#files.indexOf(location.file),
+            sourceIndex: this.#indexOf(location.file),
             ranges: location.lines.map((line) => lineRange(line.start, line.end)),
           }),
         ),
@@ -108,6 +114,10 @@ class LocationCollector {
     }
     return source;
   }
+}
+
+function isSameFile(a: SourceMapFile, b: SourceMapFile): boolean {
+  return a.filename === b.filename && a.language === b.language && Buffer.compare(a.data, b.data) === 0;
 }
 
 function lineRange(start: number, end: number): pb.Range {

@@ -5,10 +5,14 @@ import type { pb } from "../../../formats/proto/index.ts";
 
 /** JSON indented by two blanks, with Go's extra escapes. */
 export function indentedJson(value: unknown): string {
-  return JSON.stringify(value, undefined, 2).replace(
+  return JSON.stringify(value, wellFormed, 2).replace(
     /[<>&\u2028\u2029]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
+}
+
+function wellFormed(_key: string, value: unknown): unknown {
+  return typeof value === "string" ? value.toWellFormed() : value;
 }
 
 /** A source file with the definition that loads it, in the members' wire order; empty members are left out. */
