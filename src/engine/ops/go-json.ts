@@ -3,6 +3,7 @@
 // text, and caches are exchanged with BuildKit, so every byte counts. Counterpart: Go encoding/json over protoc-gen-go structs.
 
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
+import { pb } from "../../formats/proto/index.ts";
 
 /** Go's JSON text of a message, HTML-relevant characters escaped as Go does. */
 export function goJson(schema: DescMessage, message: Message): string {
@@ -18,6 +19,7 @@ export function goString(text: string): string {
 }
 
 function encodeMessage(schema: DescMessage, message: Record<string, unknown>): string {
+  if (schema.typeName === pb.UserOptSchema.typeName) return encodeUser(message["user"] as pb.UserOpt["user"]);
   const parts: string[] = [];
   const seenOneofs = new Set<string>();
   for (const field of schema.fields) {
@@ -33,6 +35,14 @@ function encodeMessage(schema: DescMessage, message: Record<string, unknown>): s
     );
   }
   return `{${parts.join(",")}}`;
+}
+
+/** Owners have a MarshalJSON of their own (solver/pb/json.go): other names, and an id of 0 is left out. */
+function encodeUser(user: pb.UserOpt["user"]): string {
+  const parts: string[] = [];
+  if (user.case === "byName") parts.push(`"byName":${goJson(pb.NamedUserOptSchema, user.value)}`);
+  if (user.case === "byID" && user.value !== 0) parts.push(`"byId":${user.value}`);
+  return `{"User":{${parts.join(",")}}}`;
 }
 
 function encodeOneof(fields: readonly DescField[], choice: unknown): string {

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, errnoOf } from "../../base/index.ts";
 import { ContentStore } from "../../storage/content/index.ts";
-import { recordsSchema, SqliteKeyStorage } from "../../storage/records/index.ts";
+import { recordsByOutputSchema, recordsSchema, SqliteKeyStorage } from "../../storage/records/index.ts";
 import { RefStore, refsSchema } from "../../storage/refs/index.ts";
 import type { RemoteOpener } from "../../storage/refs/index.ts";
 import { openSnapshotter, removeTree } from "../../storage/snapshots/index.ts";
@@ -56,7 +56,7 @@ export class Store implements AsyncDisposable {
     const lock = lockProcess(root);
     try {
       const db = openDatabase(join(root, "store.db"), {
-        migrations: [recordsSchema + refsSchema + imagesSchema],
+        migrations: [recordsSchema + refsSchema + imagesSchema, recordsByOutputSchema],
         replaceDamaged: lock.alone,
       });
       const content = new ContentStore(join(root, "content"), lock.id);

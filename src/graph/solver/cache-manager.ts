@@ -2,6 +2,7 @@
 // content led to an older key. Counterpart: moby/buildkit solver/cachemanager.go.
 
 import { digestOf } from "../../base/index.ts";
+import { rootKeyId } from "./key-storage.ts";
 import type { CacheKeyStorage, CacheLink, CacheResult } from "./key-storage.ts";
 import type { ResultStore } from "./types.ts";
 
@@ -119,7 +120,7 @@ export function workKey(owner: KeyOwner, inputs: readonly InputKeys[]): string {
 }
 
 function* linksOf(owner: KeyOwner, index: number, input: InputKeys): Generator<[string, CacheLink]> {
-  const base = { input: index, output: owner.output, digest: owner.digest };
+  const base = { input: index, digest: rootKeyId(owner.digest, owner.output) };
   for (const id of input.ids) yield [id, { ...base, selector: input.selector }];
   if (input.contentId !== undefined) yield [input.contentId, { ...base, selector: "" }];
 }

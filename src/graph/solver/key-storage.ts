@@ -1,10 +1,13 @@
-// Where cache keys live. A key is an id; a link says: the op `digest`, reading key `id` as its input `input` through `selector`,
-// gives as output `output` the key `target`. Results hang on keys. The graph is acyclic by construction: every target's id is
-// derived from its inputs' ids. Counterpart: moby/buildkit solver/cachestorage.go.
+// Where cache keys live. A key is an id; a link says: the op output `digest`, reading key `id` as its input `input` through
+// `selector`, gives the key `target`. Results hang on keys. The graph is acyclic by construction: every target's id is derived from
+// its inputs' ids. Digests of outputs and ids of roots are the ones that exchanged caches have, so that imported records and our own
+// make one graph. Counterpart: moby/buildkit solver/cachestorage.go.
+
+import { digestOf } from "../../base/index.ts";
 
 export interface CacheLink {
   readonly input: number;
-  readonly output: number;
+  /** What {@link rootKeyId} gives for the op's digest and the output. */
   readonly digest: string;
   /** Empty string for none. */
   readonly selector: string;
@@ -35,9 +38,9 @@ export interface CacheKeyStorage {
   transaction<T>(work: () => T): T;
 }
 
-/** Id of a key without inputs: the digest and the output as they are, so that an exporter can read them back. */
+/** Digest of one output of an op: the id of a key without inputs, and the digest in links. Counterpart: solver.rootKey. */
 export function rootKeyId(digest: string, output: number): string {
-  return `${digest}@${output}`;
+  return digestOf(`${digest}@${output}`);
 }
 
 /** Id of the key that stands for content read from an input. */
@@ -90,7 +93,7 @@ export class MemoryKeyStorage implements CacheKeyStorage {
 }
 
 function linkText(link: CacheLink): string {
-  return `${link.input} ${link.output} ${link.digest} ${link.selector}`;
+  return `${link.input} ${link.digest} ${link.selector}`;
 }
 
 function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {

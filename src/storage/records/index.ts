@@ -1,2 +1,2 @@
 export { SqliteKeyStorage } from "./key-storage.ts";
-export { recordsSchema } from "./schema.ts";
+export { recordsByOutputSchema, recordsSchema } from "./schema.ts";

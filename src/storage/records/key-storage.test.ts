@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { keyStorageConformance } from "../../graph/solver/key-storage-conformance.ts";
 import { openDatabase } from "../../system/database/index.ts";
-import { recordsSchema, SqliteKeyStorage } from "./index.ts";
+import { recordsByOutputSchema, recordsSchema, SqliteKeyStorage } from "./index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "slipway-records-"));
 after(() => rmSync(folder, { recursive: true }));
 let count = 0;
-const open = () => openDatabase(join(folder, `${++count}.db`), { migrations: [recordsSchema] });
+const open = () => openDatabase(join(folder, `${++count}.db`), { migrations: [recordsSchema, recordsByOutputSchema] });
 
 for (const [name, check] of Object.entries(keyStorageConformance)) {
   test(`sqlite: ${name}`, () => {
@@ -22,7 +22,7 @@ for (const [name, check] of Object.entries(keyStorageConformance)) {
 test("links that lead to no result are swept, however far", () => {
   using db = open();
   const storage = new SqliteKeyStorage(db);
-  const link = { input: 0, output: 0, digest: "d", selector: "" };
+  const link = { input: 0, digest: "d", selector: "" };
   storage.addLink("a", link, "b");
   storage.addLink("b", link, "c");
   storage.addLink("a", link, "kept");

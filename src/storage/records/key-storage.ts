@@ -15,12 +15,12 @@ export class SqliteKeyStorage implements CacheKeyStorage {
   }
 
   targets(id: string, link: CacheLink): string[] {
-    const rows = this.#statements.targets.all(id, link.digest, link.input, link.output, link.selector);
+    const rows = this.#statements.targets.all(id, link.digest, link.input, link.selector);
     return rows.map((row) => row.target);
   }
 
   addLink(id: string, link: CacheLink, target: string): void {
-    this.#statements.addLink.run(id, link.digest, link.input, link.output, link.selector, target);
+    this.#statements.addLink.run(id, link.digest, link.input, link.selector, target);
   }
 
   backlinks(target: string): { readonly id: string; readonly link: CacheLink }[] {
@@ -62,7 +62,6 @@ export class SqliteKeyStorage implements CacheKeyStorage {
 interface LinkRow extends Record<string, unknown> {
   source: string;
   input: number;
-  output: number;
   digest: string;
   selector: string;
 }
@@ -70,12 +69,12 @@ interface LinkRow extends Record<string, unknown> {
 function prepareAll(db: Database) {
   return {
     targets: db.prepare<{ target: string }>(
-      "SELECT target FROM cache_links WHERE source = ? AND digest = ? AND input = ? AND output = ? AND selector = ?",
+      "SELECT target FROM cache_links WHERE source = ? AND digest = ? AND input = ? AND selector = ?",
     ),
     addLink: db.prepare(
-      "INSERT OR IGNORE INTO cache_links (source, digest, input, output, selector, target) VALUES (?, ?, ?, ?, ?, ?)",
+      "INSERT OR IGNORE INTO cache_links (source, digest, input, selector, target) VALUES (?, ?, ?, ?, ?)",
     ),
-    backlinks: db.prepare<LinkRow>("SELECT source, input, output, digest, selector FROM cache_links WHERE target = ?"),
+    backlinks: db.prepare<LinkRow>("SELECT source, input, digest, selector FROM cache_links WHERE target = ?"),
     results: db.prepare<{ result: string; created_ms: number }>(
       "SELECT result, created_ms FROM cache_results WHERE key = ? ORDER BY created_ms DESC",
     ),

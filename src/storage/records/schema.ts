@@ -20,3 +20,18 @@ CREATE TABLE cache_results (
 ) WITHOUT ROWID;
 CREATE INDEX cache_results_result ON cache_results (result);
 `;
+
+/** A later migration: links name outputs by the digest that exchanged caches use. What was recorded before is built again. */
+export const recordsByOutputSchema = `
+DROP TABLE cache_links;
+DELETE FROM cache_results;
+CREATE TABLE cache_links (
+  source TEXT NOT NULL,
+  input INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  selector TEXT NOT NULL,
+  target TEXT NOT NULL,
+  PRIMARY KEY (source, digest, input, selector, target)
+) WITHOUT ROWID;
+CREATE INDEX cache_links_target ON cache_links (target);
+`;
