@@ -3,6 +3,8 @@
 // Prints each failing case with its first difference, and closes with the count. Exit code 1 when a case fails.
 
 import { statSync } from "node:fs";
+import { CacheBench, runCacheCase } from "../test/conformance/harness/cache-case.ts";
+import type { CacheVectors } from "../test/conformance/harness/cache-case.ts";
 import { openFolder } from "../test/conformance/harness/case.ts";
 import { runFrontendCase } from "../test/conformance/harness/frontend-case.ts";
 import { openPacked } from "../test/conformance/harness/packed.ts";
@@ -11,7 +13,8 @@ import { runPiece } from "../test/conformance/harness/pieces.ts";
 const args = process.argv.slice(2);
 const folder = args[0] !== undefined && isFolder(args[0]) ? args.shift() : undefined;
 const vectors = folder === undefined ? openPacked() : openFolder(folder);
-const known = Array.from(new Set([...vectors.areas.keys(), ...vectors.pieces.keys(), ...vectors.unbuilt]));
+const parts = vectors.caches === undefined ? vectors.unbuilt : ["cache", ...vectors.unbuilt];
+const known = Array.from(new Set([...vectors.areas.keys(), ...vectors.pieces.keys(), ...parts]));
 const wanted = args.length === 0 ? known : args;
 let passed = 0;
 let failed = 0;
@@ -24,7 +27,8 @@ for (const name of wanted) {
     count(`${name}/${one.name}`, await attempt(() => runFrontendCase(one, vectors.images)));
   }
   for (const one of piece?.() ?? []) count(`${name}/${one.id}`, await attempt(() => runPiece(name, one)));
-  if (vectors.unbuilt.includes(name)) console.log(`${name}: not built yet, nothing replayed`);
+  if (name === "cache" && vectors.caches !== undefined) await runCaches(await vectors.caches());
+  else if (vectors.unbuilt.includes(name)) console.log(`${name}: not built yet, nothing replayed`);
   else if (area === undefined && piece === undefined) {
     console.log(`unknown area ${name}; known: ${known.join(", ")}`);
     failed++;
@@ -34,6 +38,11 @@ for (const name of wanted) {
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
+
+async function runCaches(caches: CacheVectors): Promise<void> {
+  await using bench = await CacheBench.open(caches);
+  for (const one of caches.cases) count(`cache/${one.name}`, await attempt(() => runCacheCase(bench, one)));
+}
 
 function count(name: string, difference: string): void {
   if (difference === "") passed++;

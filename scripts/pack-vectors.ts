@@ -12,6 +12,7 @@ rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 const vectors = openFolder(folder);
 write("images", vectors.images);
+if (vectors.caches !== undefined) write("cache", await vectors.caches());
 for (const [area, cases] of vectors.areas) write(`area-${area}`, cases().map(pack));
 // Content hashes are packed beside the code that makes them.
 for (const [piece, cases] of vectors.pieces) if (piece !== "contenthash") write(`piece-${piece}`, cases());

@@ -13,6 +13,7 @@ import {
   referenceString,
 } from "../formats/oci/index.ts";
 import { control } from "../formats/proto/index.ts";
+import { parseCacheEntries } from "./cache-options.ts";
 import { Failure } from "./error.ts";
 import {
   annotations,
@@ -36,16 +37,13 @@ export interface RequestParts {
   /** Build arguments that hold where the command line has none of that name, in any case. */
   readonly defaultArgs: ReadonlyMap<string, string>;
   readonly outputs: readonly ResolvedOutput[];
+  readonly cwd: string;
   readonly session: string;
   readonly ref: string;
 }
 
 /** Refuses flags whose features are not built yet, before anything else is looked at. */
 export function refuseLaterFeatures(flags: FlagValues, env: RequestParts["env"]): void {
-  for (const name of ["cache-from", "cache-to"]) {
-    if (flags.list(name).some((value) => value !== ""))
-      throw later(`--${name}`, "builds on this machine share the store's cache without it");
-  }
   if (flags.bool("push"))
     throw later("--push", "write the image with -o type=oci,dest=FILE and push it with another tool");
   if (flags.bool("load")) throw later("--load", "use -o type=docker,dest=FILE, then run: docker load -i FILE");
@@ -112,7 +110,18 @@ export function buildRequest(parts: RequestParts): control.SolveRequest {
     FrontendAttrs: Object.fromEntries(attributes),
     Exporters: exporters(flags, outputs),
     Entitlements: [...new Set(granted)],
+    Cache: {
+      Imports: cacheOptions(flags, "cache-from", parts.cwd),
+      Exports: cacheOptions(flags, "cache-to", parts.cwd),
+    },
   });
+}
+
+function cacheOptions(flags: FlagValues, name: string, cwd: string): { Type: string; Attrs: Record<string, string> }[] {
+  return parseCacheEntries(flags.list(name), cwd).map(({ type, attributes }) => ({
+    Type: type,
+    Attrs: Object.fromEntries(attributes),
+  }));
 }
 
 function frontendAttributes({ flags, env, inputs, defaultArgs }: RequestParts): Map<string, string> {

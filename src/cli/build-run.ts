@@ -80,6 +80,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
       inputs: inputs.attributes,
       defaultArgs: await proxyBuildArgs(shell.env),
       outputs,
+      cwd: shell.cwd,
       session: session.id,
       ref: newRef(),
     });

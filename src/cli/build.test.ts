@@ -248,8 +248,6 @@ suite("what is refused before anything is built", () => {
     [["--allow", "root", "ctx"], "ERROR: failed to build: unknown entitlement root\n"],
     [["--push", "ctx"], /^ERROR: --push is not in this version of slipway/],
     [["--load", "ctx"], /^ERROR: --load is not in this version/],
-    [["--cache-to", "type=local,dest=x", "ctx"], /^ERROR: --cache-to is not in this version/],
-    [["--cache-from", "x", "ctx"], /^ERROR: --cache-from is not in this version/],
     [["--check", "ctx"], /^ERROR: --check is not/],
     [["--call=targets", "ctx"], /^ERROR: --call=targets is not/],
     [

@@ -37,8 +37,16 @@ export const build: CommandDefinition = {
       help: "Additional build contexts (e.g., name=path, name=docker-image://image)",
     },
     { name: "builder", kind: "string", help: 'Builder instance (only "embedded" so far)' },
-    { name: "cache-from", kind: "array", help: "External cache sources (not in this version)" },
-    { name: "cache-to", kind: "array", help: "Cache export destinations (not in this version)" },
+    {
+      name: "cache-from",
+      kind: "array",
+      help: 'External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")',
+    },
+    {
+      name: "cache-to",
+      kind: "array",
+      help: 'Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir,mode=max")',
+    },
     { name: "call", kind: "string", default: "build", help: 'Set method for evaluating build (only "build" so far)' },
     { name: "cgroup-parent", kind: "string", help: 'Set the parent cgroup for the "RUN" instructions during build' },
     { name: "check", kind: "bool", help: 'Shorthand for "--call=check" (not in this version)' },

@@ -77,7 +77,8 @@ export function readImageOptions(attributes: Attributes): { options: ImageOption
 const sharedKeys = new Set(["compression", "compression-level", "force-compression", "source-date-epoch"]);
 const levels = { none: [0, 0], gzip: [0, 9], zstd: [0, 22] } as const;
 
-function readCompression(attributes: Attributes): PackOptions {
+/** `compression`, its level, and whether to recompress. @throws EXPORT_ATTRIBUTE_INVALID, EXPORT_UNSUPPORTED. */
+export function readCompression(attributes: Attributes): PackOptions {
   const named = attributes["compression"] ?? "gzip";
   if (named === "estargz") throw unsupported("compression=estargz", "use compression=zstd or gzip");
   const compression = ({ uncompressed: "none", gzip: "gzip", zstd: "zstd" } as const)[named];

@@ -11,7 +11,7 @@ import type { control } from "../../formats/proto/index.ts";
 import { dockerfileFrontend } from "../../frontends/dockerfile/index.ts";
 import type { FrontendResult } from "../../frontends/gateway/index.ts";
 import { Solver } from "../../graph/solver/index.ts";
-import type { Job } from "../../graph/solver/index.ts";
+import type { Job, ProgressSink } from "../../graph/solver/index.ts";
 import { CacheMounts } from "../../storage/refs/index.ts";
 import type { UsageHost } from "../../storage/refs/index.ts";
 import { WorkerPool } from "../../system/workers/index.ts";
@@ -22,6 +22,8 @@ import { OpHost } from "../ops/index.ts";
 import { opResolver } from "../ops/index.ts";
 import type { EngineResult } from "../ops/index.ts";
 import { SourceMaps } from "../ops/index.ts";
+import { Caches, LostLayers, RemoteResults } from "../cache/index.ts";
+import type { CacheExport, LostLayer } from "../cache/index.ts";
 import type { SessionPort } from "../ports/index.ts";
 import { ImageSource, OciLayoutSource } from "../sources/index.ts";
 import { Store } from "../store/index.ts";
@@ -61,8 +63,17 @@ export class Engine implements AsyncDisposable {
   readonly #images: ImageSource;
   readonly #layouts: OciLayoutSource;
   readonly #notes = new Set<(text: string) => void>();
+  readonly #caches: Caches;
+  readonly #lost: LostLayers;
+  readonly #exports = new Map<Job<EngineResult>, readonly CacheExport[]>();
 
-  private constructor(options: EngineOptions, store: Store, workers: WorkerPool, images: ImageSource) {
+  private constructor(
+    options: EngineOptions,
+    store: Store,
+    workers: WorkerPool,
+    images: ImageSource,
+    lost: LostLayers,
+  ) {
     this.#options = options;
     this.store = store;
     this.workers = workers;
@@ -82,10 +93,20 @@ export class Engine implements AsyncDisposable {
           privateMounts: process.env["SLIPWAY_NAMESPACE"] === "private",
         })),
     });
+    this.#lost = lost;
+    const remoteResults = new RemoteResults(store.refs);
+    this.#caches = new Caches({ store, workers, remoteResults, openRemote: (remote) => images.openRemote(remote) });
     this.#solver = new Solver({
       parallelism: options.parallelism ?? Math.max(2, availableParallelism()),
-      storage: store.keys,
-      results: new EngineResults(store.refs),
+      storage: this.#caches.storage,
+      results: new EngineResults(store.refs, remoteResults),
+      onResult: ({ result, jobs, tookMs }) => {
+        for (const job of jobs) {
+          for (const each of this.#exports.get(job) ?? []) {
+            each.made(result.ids, result.result.kind === "ref" ? result.result.ref.layers : [], tookMs !== undefined);
+          }
+        }
+      },
       resolveOp: opResolver(host, {
         refs: store.refs,
         images,
@@ -101,9 +122,11 @@ export class Engine implements AsyncDisposable {
     let engine: Engine | undefined;
     let images: ImageSource | undefined;
     try {
+      const lost = new LostLayers();
       const store = await Store.open({
         root: options.root,
         workers,
+        onLayerFailure: (layer, blobs, error) => lost.note(layer, blobs, error),
         ...(options.snapshotter === undefined ? {} : { snapshotter: options.snapshotter }),
         openRemote: () => (remote) => images!.openRemote(remote),
       });
@@ -114,7 +137,7 @@ export class Engine implements AsyncDisposable {
         local: { lookup: (name) => store.images.get(name) },
         onNote: (text) => engine?.note(text),
       });
-      engine = new Engine(options, store, workers, images);
+      engine = new Engine(options, store, workers, images, lost);
       return engine;
     } catch (error) {
       await workers[Symbol.asyncDispose]();
@@ -142,16 +165,70 @@ export class Engine implements AsyncDisposable {
     const note = (text: string) => progress.internal(digestOf(`note ${text}`), `[internal] ${text}`).completed();
     this.#notes.add(note);
     const job = this.#solver.job(progress);
+    const exports = this.#caches.exports(request, progress);
+    const importing = this.#caches.import(request.Cache?.Imports ?? [], progress, options.signal);
     try {
       const result = await this.#frontend(request, job, context, progress, options.signal);
-      const built = await this.#build(result, job, context, options.signal);
-      return await runExporters({ request, session, result, built, engine: this, progress, signal: options.signal });
+      await importing;
+      return await this.#attempts({ request, session, result, context, exports, progress, signal: options.signal });
     } catch (error) {
       throw located(error, context.sources);
     } finally {
       this.#notes.delete(note);
+      (await importing)[Symbol.dispose]();
       await job.close();
     }
+  }
+
+  /** Builds, and again when a layer that a cache promised turns out to be gone: without it, the step that makes it is run. */
+  async #attempts(run: BuildRun): Promise<Record<string, string>> {
+    const seen = new Set<string>();
+    for (;;) {
+      const mark = this.#lost.mark;
+      const job = this.#solver.job(quietAboutLost(run.progress, () => this.#lost.mark > mark));
+      this.#exports.set(job, run.exports);
+      try {
+        return await this.#attempt(run, job);
+      } catch (error) {
+        const lost = this.#lost.since(mark).filter(({ layer }) => !seen.has(layer));
+        if (lost.length === 0 || run.signal.aborted) {
+          const kind = run.signal.aborted ? "canceled" : "failed";
+          await Promise.all(run.exports.map((each) => each.finish({ kind, ids: [], layers: new Set() })));
+          throw error;
+        }
+        for (const each of lost) {
+          seen.add(each.layer);
+          this.#forget(each, run.progress);
+        }
+      } finally {
+        this.#exports.delete(job);
+        await job.close();
+      }
+    }
+  }
+
+  async #attempt(run: BuildRun, job: Job<EngineResult>): Promise<Record<string, string>> {
+    const { request, session, result, context, exports, progress, signal } = run;
+    const built = await this.#build(result, job, context, signal);
+    const outcome = {
+      kind: "done" as const,
+      ids: built.flatMap(({ ids }) => [...ids]),
+      layers: new Set(built.flatMap((each) => (each.result?.kind === "ref" ? each.result.ref.layers : []))),
+    };
+    const [exported, ...cached] = await Promise.all([
+      runExporters({ request, session, result, built, engine: this, progress, signal }),
+      ...exports.map((each) => each.finish(outcome)),
+    ]);
+    return Object.assign({}, ...cached, exported) as Record<string, string>;
+  }
+
+  #forget({ layer, blobs, reason }: LostLayer, progress: ProgressStream): void {
+    this.store.refs.rows.removeBrokenLayer(layer);
+    for (const digest of blobs) this.#caches.remoteResults.lose(digest);
+    const text = `a cached layer can't be used, what it was made by runs again: ${reason}`;
+    const step = progress.internal(digestOf(`lost ${layer}`), "[internal] cached layer lost");
+    progress.warn(step.digest, { level: 1, short: text, detail: [], url: "" });
+    step.completed();
   }
 
   /** What disk usage and pruning work on. */
@@ -223,13 +300,35 @@ export class Engine implements AsyncDisposable {
     for (const [index, build] of result.builds.entries()) {
       scope.run(async (inner) => {
         const edge = loadDefinition(build.definition, context);
-        const made = edge === undefined ? undefined : (await job.build(edge, inner)).result;
-        built[index] = { build, result: made };
+        const made = edge === undefined ? undefined : await job.build(edge, inner);
+        built[index] = { build, result: made?.result, ids: made?.ids ?? new Set() };
       });
     }
     await scope.join();
     return built;
   }
+}
+
+interface BuildRun {
+  readonly request: control.SolveRequest;
+  readonly session: SessionPort;
+  readonly result: FrontendResult;
+  readonly context: SolveContext;
+  readonly exports: readonly CacheExport[];
+  readonly progress: ProgressStream;
+  readonly signal: AbortSignal;
+}
+
+/** Keeps failures to itself that end in another attempt. */
+function quietAboutLost(sink: ProgressSink, isLost: () => boolean): ProgressSink {
+  return {
+    vertex: (event) => {
+      if (event.kind !== "failed" || !isLost()) sink.vertex(event);
+    },
+    log: (vertex, stream, data) => sink.log(vertex, stream, data),
+    status: (vertex, id, update) => sink.status(vertex, id, update),
+    warn: (vertex, warning) => sink.warn(vertex, warning),
+  };
 }
 
 /** The worker's entry: beside the bundle where there is one, else the source. */

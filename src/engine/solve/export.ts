@@ -16,6 +16,8 @@ import type { ProgressStream } from "./progress-stream.ts";
 export interface BuiltPlatform {
   readonly build: PlatformResult;
   readonly result: EngineResult | undefined;
+  /** Ids of its cache keys. */
+  readonly ids: ReadonlySet<string>;
 }
 
 export interface ExportRun {

@@ -2,7 +2,7 @@
 // no network, a tag one request. Layers stay where they are until somebody needs them.
 // Counterpart: moby/buildkit source/containerimage, util/resolver/pool.go (resolve modes).
 
-import { BuildError, FlightControl, isBuildError } from "../../base/index.ts";
+import { BuildError, FlightControl, isAbort, isBuildError } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import { BlobFetcher } from "../../distribution/index.ts";
 import type { FetchProgress, RegistryClient } from "../../distribution/index.ts";
@@ -57,6 +57,8 @@ export class ImageSource {
   readonly #o: ImageSourceOptions;
   readonly #fetcher: BlobFetcher;
   readonly #flights = new FlightControl<ResolvedImage>();
+  /** Where the layers of images that were resolved are. */
+  readonly #places = new Map<Digest, string>();
 
   constructor(options: ImageSourceOptions) {
     this.#o = options;
@@ -73,6 +75,7 @@ export class ImageSource {
     const { platform, mode, checksum, layerLimit } = options;
     const key = JSON.stringify([referenceString(ref), formatAllPlatform(platform), mode]);
     const image = await this.#flights.do(key, (shared) => this.#resolve(ref, platform, mode, shared), signal);
+    for (const { descriptor } of image.layers) this.#places.set(descriptor.digest, image.remote);
     if (checksum !== undefined && image.digest !== checksum) {
       throw new BuildError(
         `image digest ${image.digest} for ${image.ref} does not match expected checksum ${checksum}`,
@@ -85,9 +88,31 @@ export class ImageSource {
     return layerLimit === undefined ? image : limitLayers(image, layerLimit);
   }
 
-  /** The place that `ResolvedImage.remote` names, also one of an earlier process. @throws INVALID_REMOTE. */
+  /**
+   * The places that a text names, one a line as `ResolvedImage.remote` has them, also those of an earlier process; asked in turn,
+   * and then where an image of this process has the blob. @throws INVALID_REMOTE.
+   */
   openRemote(remote: string): Remote {
-    const place = parseRemote(remote);
+    const lines = remote.split("\n");
+    for (const line of lines) parseRemote(line);
+    return {
+      fetch: async (descriptor, signal) => {
+        const known = this.#places.get(descriptor.digest);
+        const places = known === undefined || lines.includes(known) ? lines : [...lines, known];
+        for (const [at, place] of places.entries()) {
+          try {
+            return await this.#openPlace(place).fetch(descriptor, signal);
+          } catch (error) {
+            if (at === places.length - 1 || !isBuildError(error) || isAbort(error) || error.code === "DISK_FULL")
+              throw error;
+          }
+        }
+      },
+    };
+  }
+
+  #openPlace(text: string): Remote {
+    const place = parseRemote(text);
     return {
       fetch: async (descriptor, signal) => {
         const { onProgress, client, content } = this.#o;

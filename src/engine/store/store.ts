@@ -7,7 +7,7 @@ import { BuildError, errnoOf } from "../../base/index.ts";
 import { ContentStore } from "../../storage/content/index.ts";
 import { recordsByOutputSchema, recordsSchema, SqliteKeyStorage } from "../../storage/records/index.ts";
 import { RefStore, refsSchema } from "../../storage/refs/index.ts";
-import type { RemoteOpener } from "../../storage/refs/index.ts";
+import type { RefStoreOptions, RemoteOpener } from "../../storage/refs/index.ts";
 import { openSnapshotter, removeTree } from "../../storage/snapshots/index.ts";
 import type { Snapshotter } from "../../storage/snapshots/index.ts";
 import { openDatabase } from "../../system/database/index.ts";
@@ -24,6 +24,8 @@ export interface StoreOptions {
   readonly workers: WorkerPool;
   /** How blobs that are elsewhere are fetched. */
   readonly openRemote: (content: ContentStore) => RemoteOpener;
+  /** Told of a layer that could not be had, before whoever wanted it is. */
+  readonly onLayerFailure?: RefStoreOptions["onLayerFailure"];
   /** Forces plain copies or overlay; found out when absent. */
   readonly snapshotter?: "overlay" | "copy";
 }
@@ -77,6 +79,7 @@ export class Store implements AsyncDisposable {
         jobs: workers,
         openRemote: options.openRemote(content),
         holder: lock.id,
+        ...(options.onLayerFailure === undefined ? {} : { onLayerFailure: options.onLayerFailure }),
       });
       const keys = new SqliteKeyStorage(db);
       const images = new ImageStore(db, content);

@@ -19,6 +19,8 @@ export interface EdgeHost<R> {
   execute(state: VertexState<R>): Promise<readonly EdgeResult<R>[]>;
   /** Tells that the ancestors of a hit are not needed. */
   skipAncestors(state: VertexState<R>): void;
+  /** Tells that a result came from the cache. */
+  loaded(state: VertexState<R>, result: EdgeResult<R>): void;
 }
 
 export class EdgeState<R> {
@@ -72,9 +74,12 @@ export class EdgeState<R> {
     const result = await this.#host.cache.results.load(found.result.id);
     if (result === undefined) return undefined;
     this.#state.own(result);
+    this.#host.cache.storage.used?.(found.keyId, found.result.id);
     this.#state.tell({ kind: "cached", vertex: this.#state.vertex });
     this.#host.skipAncestors(this.#state);
-    return { result, ids: new Set([found.keyId]), cached: true };
+    const loaded = { result, ids: new Set([found.keyId]), cached: true };
+    this.#host.loaded(this.#state, loaded);
+    return loaded;
   }
 
   /** What is known of every input once all of them are made: what a new result is recorded under. */

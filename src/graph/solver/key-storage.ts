@@ -34,6 +34,8 @@ export interface CacheKeyStorage {
   removeResult(resultId: string): void;
   /** Forgets a key's results and the links that lead to it, so that nothing finds it any more. */
   supersede(id: string): void;
+  /** Told of each record whose result a build takes; for storages that keep what is used apart. */
+  used?(id: string, resultId: string): void;
   /** Makes the writes of `work` visible at once, or not at all when it throws. */
   transaction<T>(work: () => T): T;
 }

@@ -21,6 +21,18 @@ export interface SolverOptions<R> {
   readonly parallelism: number;
   /** Milliseconds since the epoch; defaults to the clock. */
   readonly now?: () => number;
+  /** Told of every result as soon as it is there; the result stays the solver's. */
+  readonly onResult?: (made: MadeResult<R>) => void;
+}
+
+/** A result of one output, made or taken from the cache. */
+export interface MadeResult<R> {
+  readonly vertex: Vertex;
+  readonly result: EdgeResult<R>;
+  /** The jobs that want the vertex. */
+  readonly jobs: ReadonlySet<Job<R>>;
+  /** How long making it took, in milliseconds; undefined for one from the cache. */
+  readonly tookMs: number | undefined;
 }
 
 export class Solver<R> {
@@ -41,6 +53,7 @@ export class Solver<R> {
       edgeState: (edge) => this.#edgeState(edge),
       execute: (state) => this.#execute(state),
       skipAncestors: (state) => this.#skipAncestors(state.vertex),
+      loaded: (state, result) => this.#tellResult(state.vertex, result, undefined),
     };
   }
 
@@ -156,9 +169,11 @@ export class Solver<R> {
     const { vertex, op, context } = state;
     state.executed = true;
     const inputs = await Promise.all(vertex.inputs.map((input) => this.#edgeState(input).result()));
+    let startedMs = 0;
     const exec = () =>
       state.working(async () => {
         context.signal.throwIfAborted();
+        startedMs = performance.now();
         return op.exec(
           inputs.map((input) => input.result),
           context,
@@ -166,12 +181,13 @@ export class Solver<R> {
       });
     const results = op.heavy === false ? await exec() : await this.#places.run(exec, context.signal);
     for (const result of results) state.own(result);
+    const tookMs = performance.now() - startedMs;
     const map = await state.cacheMap();
-    return results.map((result, index) => ({
-      result,
-      cached: false,
-      ids: this.#record(vertex, map, index, keys, result),
-    }));
+    return results.map((result, index) => {
+      const made = { result, cached: false, ids: this.#record(vertex, map, index, keys, result) };
+      this.#tellResult(vertex, made, tookMs);
+      return made;
+    });
   }
 
   #record(
@@ -192,6 +208,11 @@ export class Solver<R> {
     if (keys.some((input) => input.ids.size === 0 && input.contentId === undefined)) return new Set();
     const owner = { digest: map.digest, output: index };
     return new Set([this.cache.record(owner, keys, result, { fresh: vertex.options.ignoreCache, nowMs })]);
+  }
+
+  #tellResult(vertex: Vertex, result: EdgeResult<R>, tookMs: number | undefined): void {
+    const jobs = this.#states.get(vertex.digest)?.jobs;
+    if (jobs !== undefined) this.#options.onResult?.({ vertex, result, jobs, tookMs });
   }
 
   #skipAncestors(vertex: Vertex): void {

@@ -1,6 +1,5 @@
 // The builder in this very process: no daemon, no socket, the same engine that a daemon would serve.
 
-import { BuildError } from "../../base/index.ts";
 import { Engine } from "../../engine/index.ts";
 import type { EngineOptions, SessionPort } from "../../engine/index.ts";
 import type { control } from "../../formats/proto/index.ts";
@@ -34,16 +33,7 @@ class EmbeddedBuilder implements Builder {
     this.#engine = engine;
   }
 
-  async solve(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<ExporterResponse> {
-    const exports = request.Cache?.Exports ?? [];
-    const imports = request.Cache?.Imports ?? [];
-    if (exports.length + imports.length > 0) {
-      throw new BuildError("cache import and export are not part of this version", {
-        code: "UNSUPPORTED",
-        status: "Unimplemented",
-        hint: "every intermediate result is kept in the store already; leave out --cache-to and --cache-from",
-      });
-    }
+  solve(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<ExporterResponse> {
     return this.#engine.solve(request, session, options);
   }
 

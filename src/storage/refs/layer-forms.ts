@@ -2,7 +2,7 @@
 // however many ask. A blob that can be made again from its directory need not be kept.
 
 import { rmSync } from "node:fs";
-import { BuildError, FlightControl, isBuildError } from "../../base/index.ts";
+import { BuildError, FlightControl, isAbort, isBuildError } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
 import type { ContentStore } from "../content/index.ts";
@@ -50,6 +50,8 @@ export interface LayerFormsOptions {
   readonly snapshotter: Snapshotter;
   readonly jobs: JobRunner;
   readonly openRemote: RemoteOpener;
+  /** Told of a layer that could not be had, before whoever wanted it is. */
+  readonly onLayerFailure?: ((layer: LayerId, blobs: readonly LayerBlob[], error: unknown) => void) | undefined;
 }
 
 const mediaTypes = {
@@ -95,6 +97,14 @@ export class LayerForms {
     }
   }
 
+  /** The blob that {@link blob} would give, where it is known without any work; its bytes may be elsewhere. */
+  described(layer: LayerId, options: PackOptions): LayerAsBlob | undefined {
+    const row = this.#o.rows.layer(layer);
+    const blob = this.#o.rows.blobs(layer).find((each) => suits(each, options));
+    if (row?.diffId === undefined || blob === undefined) return undefined;
+    return { descriptor: blob.descriptor, diffId: row.diffId, createdMs: row.createdMs };
+  }
+
   /** A blob of the layer: the one there is where its compression will do, else a new one. */
   async blob(layer: LayerId, options: PackOptions, signal?: AbortSignal): Promise<LayerAsBlob> {
     const key = JSON.stringify([layer, options.compression, options.level, options.force, options.bytes]);
@@ -111,7 +121,13 @@ export class LayerForms {
       if (!bytes || this.#o.content.has(descriptor.digest))
         return { descriptor, diffId: row.diffId, createdMs: row.createdMs };
       if (remote === undefined) continue;
-      await this.#o.openRemote(remote).fetch(descriptor, signal);
+      try {
+        await this.#o.openRemote(remote).fetch(descriptor, signal);
+      } catch (error) {
+        // The directory, or another blob, will do as well; where there is neither, unpacking tells.
+        if (!isBuildError(error) || isAbort(error)) throw error;
+        continue;
+      }
       return { descriptor, diffId: row.diffId, createdMs: row.createdMs };
     }
     await this.unpackAll([layer], signal);
@@ -148,26 +164,36 @@ export class LayerForms {
       async (shared) => {
         const row = this.#o.rows.layer(layer);
         if (row?.unpacked && this.#o.snapshotter.has(layer)) return;
-        const blob = await this.#bring(layer, shared);
-        await using staged = await this.#o.snapshotter.stage();
-        const unpacked = await this.#o.jobs.run<UnpackLayerInput, UnpackedLayer>(
-          "unpackLayer",
-          { blobPath: this.#o.content.path(blob.descriptor.digest), fsDir: staged.fsDir },
-          { signal: shared },
-        );
-        this.#check(layer, blob, row?.diffId, unpacked.diffId);
-        await below;
-        const { impliedDirs, deferredLinks } = unpacked;
-        if (impliedDirs.length > 0 || deferredLinks.length > 0) {
-          const lowerDirs = lowers.map((lower) => this.#o.snapshotter.fsDir(lower));
-          const settle: SettleLayerInput = { fsDir: staged.fsDir, impliedDirs, deferredLinks, lowerDirs };
-          await this.#o.jobs.run("settleLayer", settle, { signal: shared });
+        try {
+          await this.#unpack(layer, lowers, below, shared);
+        } catch (error) {
+          if (!isAbort(error)) this.#o.onLayerFailure?.(layer, this.#o.rows.blobs(layer), error);
+          throw error;
         }
-        await staged.commit(layer);
-        this.#o.rows.setUnpacked(layer, unpacked.contentBytes);
       },
       signal,
     );
+  }
+
+  async #unpack(layer: LayerId, lowers: readonly LayerId[], below: Promise<void>, signal: AbortSignal): Promise<void> {
+    const row = this.#o.rows.layer(layer);
+    const blob = await this.#bring(layer, signal);
+    await using staged = await this.#o.snapshotter.stage();
+    const unpacked = await this.#o.jobs.run<UnpackLayerInput, UnpackedLayer>(
+      "unpackLayer",
+      { blobPath: this.#o.content.path(blob.descriptor.digest), fsDir: staged.fsDir },
+      { signal },
+    );
+    this.#check(layer, blob, row?.diffId, unpacked.diffId);
+    await below;
+    const { impliedDirs, deferredLinks } = unpacked;
+    if (impliedDirs.length > 0 || deferredLinks.length > 0) {
+      const lowerDirs = lowers.map((lower) => this.#o.snapshotter.fsDir(lower));
+      const settle: SettleLayerInput = { fsDir: staged.fsDir, impliedDirs, deferredLinks, lowerDirs };
+      await this.#o.jobs.run("settleLayer", settle, { signal });
+    }
+    await staged.commit(layer);
+    this.#o.rows.setUnpacked(layer, unpacked.contentBytes);
   }
 
   #check(layer: LayerId, blob: LayerBlob, expected: Digest | undefined, actual: Digest): void {

@@ -10,7 +10,7 @@ import type { Database } from "../../system/database/index.ts";
 import type { ContentStore } from "../content/index.ts";
 import type { JobRunner, MountedView, Snapshotter } from "../snapshots/index.ts";
 import { LayerForms } from "./layer-forms.ts";
-import type { LayerAsBlob, PackOptions, RemoteOpener } from "./layer-forms.ts";
+import type { LayerAsBlob, LayerFormsOptions, PackOptions, RemoteOpener } from "./layer-forms.ts";
 import type { MutableRef, Ref, RefInfo } from "./ref.ts";
 import { RefRows, refIdOf } from "./rows.ts";
 import type { LayerId, LayerRow } from "./rows.ts";
@@ -24,6 +24,8 @@ export interface RefStoreOptions {
   readonly openRemote: RemoteOpener;
   /** Leases are held under this name; a dead holder's leases are dropped by the next start. */
   readonly holder: string;
+  /** Told of a layer that could not be had, before whoever wanted it is. */
+  readonly onLayerFailure?: LayerFormsOptions["onLayerFailure"];
   /** Milliseconds since the epoch; defaults to the clock. */
   readonly now?: () => number;
 }

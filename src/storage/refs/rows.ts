@@ -18,7 +18,7 @@ export interface LayerRow {
   readonly createdMs: number;
 }
 
-/** One blob form of a layer. `remote` names where the bytes can be fetched from, where they can. */
+/** One blob form of a layer. `remote` names where the bytes can be fetched from, where they can: places, one a line. */
 export interface LayerBlob {
   readonly descriptor: Descriptor;
   readonly remote: string | undefined;
@@ -90,6 +90,7 @@ export class RefRows {
     }));
   }
 
+  /** Adds a form, or a place to the form there is; the newest place comes first. */
   addBlob(layer: LayerId, blob: LayerBlob): void {
     const { descriptor } = blob;
     const annotations = JSON.stringify(descriptor.annotations ?? {});
@@ -238,7 +239,11 @@ function prepareAll(db: Database) {
     }>("SELECT digest, media_type, size_bytes, annotations, remote FROM layer_blobs WHERE layer = ?"),
     addBlob: db.prepare(
       `INSERT INTO layer_blobs (layer, digest, media_type, size_bytes, annotations, remote) VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT (layer, digest) DO UPDATE SET remote = coalesce(excluded.remote, remote)`,
+       ON CONFLICT (layer, digest) DO UPDATE SET remote = CASE
+         WHEN excluded.remote IS NULL THEN remote
+         WHEN remote IS NULL OR length(remote) > 4000 THEN excluded.remote
+         WHEN instr(char(10) || remote || char(10), char(10) || excluded.remote || char(10)) > 0 THEN remote
+         ELSE excluded.remote || char(10) || remote END`,
     ),
     removeBlob: db.prepare("DELETE FROM layer_blobs WHERE layer = ? AND digest = ?"),
     ref: db.prepare<RefRecord>(

@@ -2,6 +2,8 @@
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { openCacheFolder } from "./cache-case.ts";
+import type { CacheVectors } from "./cache-case.ts";
 
 export interface CaseOptions {
   readonly description: string;
@@ -40,6 +42,8 @@ export interface Vectors {
   /** Areas by name, each loaded when asked for. */
   readonly areas: ReadonlyMap<string, () => readonly FrontendCase[]>;
   readonly pieces: ReadonlyMap<string, () => readonly PieceCase[]>;
+  /** Caches of BuildKit, loaded when asked for. */
+  readonly caches: (() => Promise<CacheVectors>) | undefined;
   /** Parts of the folder that this project does not replay. */
   readonly unbuilt: readonly string[];
 }
@@ -65,7 +69,8 @@ export function openFolder(folder: string): Vectors {
     images: existsSync(images) ? readJson(images) : {},
     areas: new Map(areas),
     pieces: new Map(pieces),
-    unbuilt: ["bake", "cache"].filter((part) => existsSync(join(folder, part))),
+    caches: existsSync(join(folder, "cache")) ? () => openCacheFolder(join(folder, "cache")) : undefined,
+    unbuilt: ["bake"].filter((part) => existsSync(join(folder, part))),
   };
 }
 

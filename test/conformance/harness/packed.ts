@@ -3,6 +3,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
+import { openPackedCaches } from "./cache-case.ts";
 import type { FrontendCase, Json, PieceCase, Vectors } from "./case.ts";
 
 /** A case as it is packed: files as base64. */
@@ -20,7 +21,13 @@ export function openPacked(): Vectors {
     if (kind === "area") areas.set(rest, () => read<PackedCase[]>(name).map(unpack));
     if (kind === "piece") pieces.set(rest, () => read<PieceCase[]>(name));
   }
-  return { images: read<{ [ref: string]: Json }>("images.json.gz"), areas, pieces, unbuilt: [] };
+  return {
+    images: read<{ [ref: string]: Json }>("images.json.gz"),
+    areas,
+    pieces,
+    caches: () => Promise.resolve(openPackedCaches()),
+    unbuilt: [],
+  };
 }
 
 function read<T>(name: string): T {

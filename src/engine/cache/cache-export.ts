@@ -1,0 +1,328 @@
+// The export of one build's cache to one destination. While steps run, the layers of finished ones are packed and put, and the
+// destination's index is brought up to date; at the end only what is left is. A build that fails or is cancelled leaves what it had
+// finished. What can't be had or written is left out and told, never an error of a step.
+// Counterpart: moby/buildkit solver/llbsolver/solver.go runCacheExporters, cache/remotecache/export.go.
+
+import { BuildError, Semaphore, isAbort, isBuildError, isDigest, messageOf } from "../../base/index.ts";
+import type { Digest } from "../../base/index.ts";
+import { descriptorJson, goJson } from "../../formats/oci/index.ts";
+import type { Descriptor } from "../../formats/oci/index.ts";
+import type { CacheKeyStorage, StatusUpdate } from "../../graph/solver/index.ts";
+import type { ContentStore } from "../../storage/content/index.ts";
+import type { LayerId, RefStore, RemoteOpener } from "../../storage/refs/index.ts";
+import type { ExportSettings } from "./cache-attributes.ts";
+import { CacheGraph } from "./cache-graph.ts";
+import type { GraphNode, GraphResult } from "./cache-graph.ts";
+import { cacheBlobs } from "./cache-manifest.ts";
+import type { ReadCache } from "./cache-manifest.ts";
+import { collectRecords } from "./collect-records.ts";
+import type { CollectedKey } from "./collect-records.ts";
+import type { CacheDestination, CacheDraft } from "./destination.ts";
+import { RemoteResults } from "./remote-results.ts";
+import { LayerUses, retain } from "./retention.ts";
+
+/** The step that an export shows itself as. */
+export interface ExportStep {
+  status(id: string, update: StatusUpdate): void;
+  warn(text: string): void;
+  completed(error?: unknown): void;
+}
+
+export interface CacheExportOptions {
+  readonly destination: CacheDestination;
+  readonly settings: ExportSettings;
+  readonly refs: RefStore;
+  readonly content: ContentStore;
+  readonly storage: CacheKeyStorage;
+  readonly remoteResults: RemoteResults;
+  readonly openRemote: RemoteOpener;
+  /** Starts the step; called once, when there is something to show. */
+  readonly startStep: () => ExportStep;
+}
+
+/** How a build ended: which keys its results have and of which layers they are. */
+export interface BuildOutcome {
+  readonly kind: "done" | "failed" | "canceled";
+  readonly ids: Iterable<string>;
+  readonly layers: ReadonlySet<LayerId>;
+}
+
+/** How many layers are packed and put at once: the steps come first. */
+const PARALLEL = 2;
+const COMMIT_EVERY_MS = 2000;
+
+type Piece = { readonly layer: LayerId } | { readonly blob: Descriptor; readonly remote: string };
+
+export class CacheExport {
+  readonly #o: CacheExportOptions;
+  readonly #controller = new AbortController();
+  readonly #places = new Semaphore(PARALLEL);
+  readonly #written = new Map<string, Promise<Descriptor | undefined>>();
+  readonly #ids = new Set<string>();
+  readonly #problems = new Map<string, unknown>();
+  #step: ExportStep | undefined;
+  #committing: Promise<void> = Promise.resolve();
+  #commitPlanned = false;
+  #committedMs = Date.now();
+
+  constructor(options: CacheExportOptions) {
+    this.#o = options;
+  }
+
+  /** Told of every result of the build, made or loaded; layers of those just made are put at once. */
+  made(ids: Iterable<string>, layers: readonly LayerId[], isNew: boolean): void {
+    for (const id of ids) this.#ids.add(id);
+    if (!isNew || this.#o.settings.mode === "min") return;
+    void Promise.all(layers.map((layer) => this.#piece({ layer }))).then(() => this.#commitSoon());
+  }
+
+  /**
+   * Puts what is left and brings the index up to date; resolves with what is reported to the client.
+   *
+   * @throws CACHE_EXPORT_FAILED where failures are not to be ignored.
+   */
+  async finish(outcome: BuildOutcome): Promise<Record<string, string>> {
+    if (outcome.kind === "canceled") this.#controller.abort(new DOMException("the build was canceled", "AbortError"));
+    const step = this.#showing();
+    let response: Record<string, string> = {};
+    try {
+      await this.#committing;
+      await Promise.all(this.#written.values());
+      const ids = outcome.kind === "done" ? outcome.ids : this.#ids;
+      step.status("preparing build cache for export", {});
+      response = await this.#commit(new Set(ids), outcome);
+    } catch (error) {
+      this.#problems.set("index", error);
+    }
+    step.status("preparing build cache for export", { completed: true });
+    const failure = this.#failure();
+    if (failure === undefined) {
+      step.completed();
+      return response;
+    }
+    if (!this.#o.settings.ignoreError && outcome.kind === "done") {
+      step.completed(failure);
+      throw failure;
+    }
+    for (const problem of new Set([...this.#problems.values()].map(messageOf))) step.warn(`cache export: ${problem}`);
+    step.completed();
+    return response;
+  }
+
+  #showing(): ExportStep {
+    return (this.#step ??= this.#o.startStep());
+  }
+
+  #failure(): BuildError | undefined {
+    const [first] = this.#problems.values();
+    if (first === undefined) return undefined;
+    return new BuildError(`error writing cache: ${messageOf(first)}`, {
+      code: "CACHE_EXPORT_FAILED",
+      status: "Unavailable",
+      hint: "leave out ignore-error=false to go on without the cache",
+      cause: first,
+    });
+  }
+
+  /** Makes sure that the destination has a layer; undefined when that is impossible. */
+  #piece(piece: Piece): Promise<Descriptor | undefined> {
+    const key = "layer" in piece ? piece.layer : `${piece.blob.digest} ${piece.remote}`;
+    let written = this.#written.get(key);
+    if (written === undefined) {
+      written = this.#write(piece).catch((error: unknown) => {
+        if (!isAbort(error)) this.#problems.set(key, error);
+        return undefined;
+      });
+      this.#written.set(key, written);
+    }
+    return written;
+  }
+
+  async #write(piece: Piece): Promise<Descriptor | undefined> {
+    const { signal } = this.#controller;
+    const known = "layer" in piece ? this.#known(piece.layer) : piece.blob;
+    if (known !== undefined && (await this.#o.destination.has(known, signal))) return known;
+    return this.#places.run(async () => {
+      const descriptor = await this.#bring(piece, signal);
+      if (descriptor === undefined || (await this.#o.destination.has(descriptor, signal))) return descriptor;
+      const label = `writing layer ${descriptor.digest}`;
+      const step = this.#showing();
+      step.status(label, { current: 0, total: descriptor.size });
+      try {
+        await this.#o.destination.put(descriptor, this.#o.content.path(descriptor.digest), signal);
+      } finally {
+        step.status(label, { current: descriptor.size, total: descriptor.size, completed: true });
+      }
+      return descriptor;
+    }, signal);
+  }
+
+  #known(layer: LayerId): Descriptor | undefined {
+    const blob = this.#o.refs.forms.described(layer, this.#o.settings.pack);
+    return blob === undefined ? undefined : layerDescriptor(blob);
+  }
+
+  /** The layer's blob in the content store; undefined when it is gone: a record without result. */
+  async #bring(piece: Piece, signal: AbortSignal): Promise<Descriptor | undefined> {
+    try {
+      if ("layer" in piece)
+        return layerDescriptor(
+          await this.#o.refs.forms.blob(piece.layer, { ...this.#o.settings.pack, bytes: true }, signal),
+        );
+      await this.#o.openRemote(piece.remote).fetch(piece.blob, signal);
+      return piece.blob;
+    } catch (error) {
+      if (!isBuildError(error) || error.code === "DISK_FULL" || isAbort(error)) throw error;
+      this.#showing().warn(`cache export: a layer is left out: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  #commitSoon(): void {
+    if (this.#commitPlanned || this.#controller.signal.aborted) return;
+    this.#commitPlanned = true;
+    const run = async () => {
+      const waitMs = this.#committedMs + COMMIT_EVERY_MS - Date.now();
+      if (waitMs > 0) return;
+      await this.#commit(this.#ids, undefined);
+      this.#committedMs = Date.now();
+    };
+    this.#committing = this.#committing
+      .then(run)
+      .catch((error: unknown) => {
+        // The commit at the end tells what is wrong.
+        void error;
+      })
+      .finally(() => (this.#commitPlanned = false));
+  }
+
+  /** Brings the index up to date; without an outcome with what is written so far. */
+  async #commit(ids: ReadonlySet<string>, outcome: BuildOutcome | undefined): Promise<Record<string, string>> {
+    const { destination, settings, storage } = this.#o;
+    const keys = collectRecords(storage, ids);
+    const results = new Map<CollectedKey, { pieces: Piece[]; createdAtMs: number }>();
+    for (const key of keys) {
+      const found = this.#pieces(key);
+      if (found !== undefined && this.#isWanted(key, found.pieces, ids, outcome)) results.set(key, found);
+    }
+    const blobs = new Map<CollectedKey, GraphResult>();
+    await Promise.all(
+      [...results].map(async ([key, { pieces, createdAtMs }]) => {
+        const list = await Promise.all(
+          pieces.map((piece) => (outcome === undefined ? this.#finished(piece) : this.#piece(piece))),
+        );
+        if (list.every((each) => each !== undefined)) blobs.set(key, { blobs: list, createdAtMs });
+      }),
+    );
+    const nowMs = Date.now();
+    const made = await destination.update(
+      async (current) => {
+        const merged = await this.#merge(current, keys, blobs, nowMs);
+        return merged === undefined ? undefined : { ...merged, last: outcome !== undefined };
+      },
+      outcome === undefined ? this.#controller.signal : new AbortController().signal,
+    );
+    if (outcome === undefined || made === undefined) return {};
+    const step = this.#showing();
+    const kind = settings.imageManifest ? "cache image manifest" : "cache manifest";
+    for (const label of [
+      `writing config ${made.config.descriptor.digest}`,
+      `writing ${kind} ${made.manifest.descriptor.digest}`,
+    ]) {
+      step.status(label, { completed: true });
+    }
+    return { "cache.manifest": goJson(descriptorJson(made.manifest.descriptor)) };
+  }
+
+  async #merge(
+    current: ReadCache | undefined,
+    keys: readonly CollectedKey[],
+    blobs: ReadonlyMap<CollectedKey, GraphResult>,
+    nowMs: number,
+  ): Promise<Omit<CacheDraft, "last"> | undefined> {
+    const { settings } = this.#o;
+    const graph = current?.graph ?? new CacheGraph();
+    const uses = new LayerUses(current?.layers.values() ?? [], nowMs);
+    const nodes = new Map<string, GraphNode[]>();
+    for (const key of keys) {
+      const made = nodesOf(graph, key, nodes);
+      nodes.set(key.keyId, made);
+      const result = blobs.get(key);
+      if (result === undefined || result.blobs.length === 0) continue;
+      // Another exporter may have cleared away what this one found there.
+      const { signal } = new AbortController();
+      const there = await Promise.all(result.blobs.map((each) => this.#o.destination.has(each, signal)));
+      if (there.includes(false)) continue;
+      for (const { digest } of result.blobs) uses.use(digest);
+      for (const node of made) graph.setResult(node, result);
+    }
+    graph.prune();
+    retain(graph, uses, { ...settings, nowMs });
+    for (const node of graph.nodes) {
+      if (node.result !== undefined)
+        node.result = { ...node.result, blobs: node.result.blobs.map((each) => uses.annotated(each)) };
+    }
+    const made = cacheBlobs(graph, settings);
+    if (current?.parts[0] === made.manifest.descriptor.digest) return undefined;
+    const layers = new Set<Digest>();
+    for (const { result } of graph.nodes) for (const { digest } of result?.blobs ?? []) layers.add(digest);
+    return layers.size === 0 ? undefined : { blobs: made, layers };
+  }
+
+  /** The pieces of a key's newest result that still exists. */
+  #pieces(key: CollectedKey): { pieces: Piece[]; createdAtMs: number } | undefined {
+    for (const { id, createdAtMs } of key.results) {
+      if (RemoteResults.isRemote(id)) {
+        const result = this.#o.remoteResults.get(id);
+        if (result !== undefined)
+          return { pieces: result.blobs.map((blob) => ({ blob, remote: result.remote })), createdAtMs };
+        continue;
+      }
+      const ref = this.#o.refs.rows.ref(id);
+      if (ref !== undefined) return { pieces: ref.layers.map((layer) => ({ layer })), createdAtMs };
+    }
+    return undefined;
+  }
+
+  #isWanted(
+    key: CollectedKey,
+    pieces: readonly Piece[],
+    ids: ReadonlySet<string>,
+    outcome: BuildOutcome | undefined,
+  ): boolean {
+    // The layers of a base image are where the image is, unless something was built on them.
+    if (key.paths.length === 0) return false;
+    if (this.#o.settings.mode !== "min" || ids.has(key.keyId)) return true;
+    return pieces.every((piece) => "layer" in piece && outcome?.layers.has(piece.layer) === true);
+  }
+
+  #finished(piece: Piece): Promise<Descriptor | undefined> {
+    const key = "layer" in piece ? piece.layer : "";
+    return Promise.race([this.#written.get(key) ?? Promise.resolve(undefined), Promise.resolve(undefined)]);
+  }
+}
+
+function nodesOf(graph: CacheGraph, key: CollectedKey, known: ReadonlyMap<string, readonly GraphNode[]>): GraphNode[] {
+  if (key.paths.length === 0) return isDigest(key.keyId) ? [graph.add(key.keyId, [])] : [];
+  return key.paths.flatMap(({ digest, inputs }) => {
+    const links = inputs.map((list) =>
+      list.flatMap(({ keyId, selector }) => (known.get(keyId) ?? []).map((source) => ({ source, selector }))),
+    );
+    return links.every((list) => list.length > 0) ? [graph.add(digest, links)] : [];
+  });
+}
+
+/** A layer as caches list it: with what importers must know of it. */
+function layerDescriptor(blob: { descriptor: Descriptor; diffId: Digest; createdMs: number }): Descriptor {
+  const { mediaType, digest, size, annotations } = blob.descriptor;
+  return {
+    mediaType,
+    digest,
+    size,
+    annotations: {
+      "buildkit/createdat": new Date(blob.createdMs).toISOString(),
+      ...annotations,
+      "containerd.io/uncompressed": blob.diffId,
+    },
+  };
+}

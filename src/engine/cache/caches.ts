@@ -1,0 +1,165 @@
+// The caches of an engine: imported ones joined to the store's own keys, and the exports of running builds. One for each engine.
+
+import { digestOf, messageOf } from "../../base/index.ts";
+import type { Digest } from "../../base/index.ts";
+import type { control } from "../../formats/proto/index.ts";
+import type { VertexWarning } from "../../graph/solver/index.ts";
+import type { RemoteOpener } from "../../storage/refs/index.ts";
+import type { WorkerPool } from "../../system/workers/index.ts";
+import type { Store } from "../store/index.ts";
+import { invalid, readDigestAttribute, readExportSettings, requireAttribute } from "./cache-attributes.ts";
+import type { ExportSettings } from "./cache-attributes.ts";
+import { CacheExport } from "./cache-export.ts";
+import type { ExportStep } from "./cache-export.ts";
+import type { CacheDestination } from "./destination.ts";
+import { importKeys } from "./importer.ts";
+import type { OpenedCache } from "./importer.ts";
+import { LayeredKeyStorage } from "./layered-key-storage.ts";
+import { LocalCacheDestination, openLocalCache } from "./local-cache.ts";
+import type { RemoteResults } from "./remote-results.ts";
+
+/** How a build shows the steps of its caches. */
+export interface CacheProgress {
+  internal(digest: Digest, name: string): { readonly digest: Digest } & Omit<ExportStep, "warn">;
+  warn(vertex: Digest, warning: VertexWarning): void;
+}
+
+export interface CachesOptions {
+  readonly store: Store;
+  readonly workers: WorkerPool;
+  readonly openRemote: RemoteOpener;
+  readonly remoteResults: RemoteResults;
+}
+
+export class Caches {
+  readonly storage: LayeredKeyStorage;
+  readonly remoteResults: RemoteResults;
+  readonly #o: CachesOptions;
+
+  constructor(options: CachesOptions) {
+    this.#o = options;
+    const { refs, keys } = options.store;
+    this.remoteResults = options.remoteResults;
+    this.storage = new LayeredKeyStorage({
+      base: keys,
+      exists: (id) => refs.exists(id),
+      keep: (id) => {
+        const ref = this.remoteResults.load(id);
+        if (ref === undefined) return undefined;
+        refs.release(ref);
+        return ref.id;
+      },
+    });
+  }
+
+  /** Joins the caches of `--cache-from` until the result is disposed. One that can't be read is told of, and is a miss. */
+  async import(
+    entries: readonly control.CacheOptionsEntry[],
+    progress: CacheProgress,
+    signal: AbortSignal,
+  ): Promise<Disposable> {
+    const stack = new DisposableStack();
+    await Promise.all(
+      entries.map(async (entry, index) => {
+        const step = stepOf(progress, `cache import ${index}`, `importing cache manifest from ${nameOf(entry)}`);
+        try {
+          const opened = await this.#open(entry, signal);
+          const imported = stack.use(importKeys(opened, this.remoteResults));
+          stack.defer(this.storage.attach(imported.keys));
+          const { damaged } = opened.cache;
+          if (imported.missing > 0)
+            step.warn(`${nameOf(entry)}: ${imported.missing} results are left out, their layers are not there`);
+          if (damaged > 0) step.warn(`${nameOf(entry)}: ${damaged} damaged parts of the index are left out`);
+          step.completed();
+        } catch (error) {
+          step.warn(`${nameOf(entry)} is not used: ${messageOf(error)}`);
+          step.completed(signal.aborted ? error : undefined);
+        }
+      }),
+    );
+    return stack;
+  }
+
+  /** An export for each entry of `--cache-to`. @throws CACHE_ATTRIBUTE_INVALID, CACHE_UNWRITABLE. */
+  exports(request: control.SolveRequest, progress: CacheProgress): CacheExport[] {
+    return (request.Cache?.Exports ?? []).map((entry, index) => {
+      const { destination, settings } = this.#destination(entry);
+      return new CacheExport({
+        destination,
+        settings: { ...settings, pack: packLike(request, settings) },
+        refs: this.#o.store.refs,
+        content: this.#o.store.content,
+        storage: this.storage,
+        remoteResults: this.remoteResults,
+        openRemote: this.#o.openRemote,
+        startStep: () => stepOf(progress, `cache export ${index} ${request.Ref}`, destination.name),
+      });
+    });
+  }
+
+  #open(entry: control.CacheOptionsEntry, signal: AbortSignal): Promise<OpenedCache> {
+    void signal;
+    const { Type: type, Attrs: attributes } = entry;
+    switch (type) {
+      case "local": {
+        const digest = readDigestAttribute(attributes);
+        return openLocalCache({
+          dir: requireAttribute(attributes, "local cache importer", "src"),
+          tag: attributes["tag"] || "latest",
+          ...(digest === undefined ? {} : { digest }),
+        });
+      }
+      default:
+        throw unknownType("importer", type);
+    }
+  }
+
+  #destination(entry: control.CacheOptionsEntry): { destination: CacheDestination; settings: ExportSettings } {
+    const { Type: type, Attrs: attributes } = entry;
+    switch (type) {
+      case "local": {
+        const settings = readExportSettings(type, attributes, ["dest", "tag"]);
+        const dir = requireAttribute(attributes, "local cache exporter", "dest");
+        const destination = new LocalCacheDestination({
+          dir,
+          tag: attributes["tag"] || "latest",
+          reset: settings.reset,
+          workers: this.#o.workers,
+          isDamaged: (digest) => this.remoteResults.isLost(digest),
+        });
+        return { destination, settings };
+      }
+      default:
+        throw unknownType("exporter", type);
+    }
+  }
+}
+
+/** One blob serves image and cache: the cache's compression is that of the outputs, where it is not given and they have one. */
+function packLike(request: control.SolveRequest, { pack, compressionChosen }: ExportSettings): ExportSettings["pack"] {
+  if (compressionChosen) return pack;
+  const packed = request.Exporters.find(({ Type }) => Type === "oci" || Type === "docker" || Type === "registry");
+  const chosen = request.Exporters.find(({ Attrs }) => Attrs["compression"] !== undefined) ?? packed;
+  if (chosen === undefined) return { ...pack, compression: "zstd" };
+  const named = chosen.Attrs["compression"];
+  if (named === "zstd") return { ...pack, compression: "zstd" };
+  return named === "uncompressed" ? { ...pack, compression: "none" } : { ...pack, compression: "gzip" };
+}
+
+function stepOf(progress: CacheProgress, id: string, name: string): ExportStep {
+  const step = progress.internal(digestOf(id), name);
+  return {
+    status: (line, update) => step.status(line, update),
+    warn: (text) => progress.warn(step.digest, { level: 1, short: text, detail: [], url: "" }),
+    completed: (error) => step.completed(error),
+  };
+}
+
+function nameOf({ Type, Attrs }: control.CacheOptionsEntry): string {
+  if (Type === "registry") return Attrs["ref"] ?? "";
+  return `${Type}:${Attrs["src"] ?? ""}`;
+}
+
+function unknownType(what: string, type: string): Error {
+  return invalid(`unknown cache ${what}: ${JSON.stringify(type)}`, "known types are inline, local and registry");
+}
