@@ -1,0 +1,181 @@
+// Caches between stores: what one build exports, another takes; what is missing or damaged costs a step, never a build.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { Engine } from "../../src/engine/index.ts";
+import { CacheBench, openPackedCaches, workSteps } from "../conformance/harness/cache-case.ts";
+import type { BuiltSteps } from "../conformance/harness/cache-case.ts";
+
+const vectors = openPackedCaches();
+let bench: CacheBench;
+before(async () => {
+  bench = await CacheBench.open(vectors);
+});
+after(() => bench[Symbol.asyncDispose]());
+
+let count = 0;
+const folder = (name: string) => mkdtempSync(join(bench.home, `${name}-`));
+
+type BuildOptions = Parameters<CacheBench["build"]>[2];
+
+/** Builds on a store of its own, as a fresh runner would. */
+async function freshBuild(dir: string, options: BuildOptions = {}): Promise<BuiltSteps> {
+  await using engine = await Engine.open({ root: join(bench.home, `fresh-${++count}`) });
+  return await bench.build(engine, dir, options);
+}
+
+function context(dockerfile: string, files: Record<string, string> = {}): string {
+  const dir = folder("context");
+  for (const [name, text] of Object.entries({ Dockerfile: dockerfile, ...files })) writeFileSync(join(dir, name), text);
+  return dir;
+}
+
+const chain = ["ARG BASE=scratch", "FROM $BASE", "COPY a.txt /a", "RUN cat /a /a > /b", "RUN wc -c /b > /c"].join("\n");
+
+test("a build that failed at its last step runs that step alone on a fresh store", async () => {
+  const exportDir = join(folder("failed"), "cache");
+  const failing = context(`${chain}\nRUN test -e /never`, { a: "", "a.txt": "abc" });
+  const first = await freshBuild(failing, { exportDir });
+  assert.ok(first.failure !== undefined);
+  const again = await freshBuild(failing, { importDir: exportDir });
+  assert.ok(again.failure !== undefined);
+  assert.deepEqual(workSteps(again.steps), {
+    "[] COPY a.txt /a": "cached",
+    "[] RUN cat /a /a > /b": "cached",
+    "[] RUN wc -c /b > /c": "cached",
+    "[] RUN test -e /never": "failed",
+  });
+});
+
+test("mode=min has the image's layers, mode=max those of every stage", async () => {
+  const dir = context(
+    ["ARG BASE=scratch", "FROM $BASE AS tool", "RUN echo 1 > /one", "FROM $BASE", "COPY --from=tool /one /", "RUN echo 2 > /two"].join("\n"),
+  );
+  const [min, max] = [join(folder("min"), "c"), join(folder("max"), "c")];
+  await freshBuild(dir, {
+    cache: {
+      Exports: [
+        { Type: "local", Attrs: { dest: min } },
+        { Type: "local", Attrs: { dest: max, mode: "max" } },
+      ],
+    },
+  });
+  assert.equal(layersOf(min), 3);
+  assert.equal(layersOf(max), 4);
+  for (const importDir of [min, max]) {
+    const { steps } = await freshBuild(dir, { importDir });
+    assert.deepEqual([...new Set(Object.values(workSteps(steps)))], ["cached"]);
+  }
+});
+
+test("an export of what the destination has writes nothing", async () => {
+  const exportDir = join(folder("same"), "cache");
+  const dir = context(chain, { "a.txt": "x" });
+  await using engine = await Engine.open({ root: join(bench.home, `fresh-${++count}`) });
+  await bench.build(engine, dir, { exportDir });
+  const state = () => filesOf(exportDir).map((path) => `${path} ${statSync(join(exportDir, path)).mtimeMs} ${statSync(join(exportDir, path)).ino}`);
+  const before = state();
+  await bench.build(engine, dir, { exportDir, importDir: exportDir });
+  assert.deepEqual(state(), before);
+});
+
+test("targets, platforms and concurrent builds export to one folder; all of them hit", async () => {
+  const exportDir = join(folder("shared"), "cache");
+  const dirs = ["one", "two", "three", "four"].map((name) => context(`${chain}\nRUN echo ${name} > /${name}`, { "a.txt": name }));
+  const built = await Promise.all(dirs.map((dir) => freshBuild(dir, { exportDir })));
+  assert.deepEqual(built.map(({ failure, warnings }) => [failure, warnings]), dirs.map(() => [undefined, []]));
+  for (const dir of dirs) {
+    const { steps } = await freshBuild(dir, { importDir: exportDir });
+    assert.deepEqual([...new Set(Object.values(workSteps(steps)))], ["cached"]);
+  }
+  assert.deepEqual(unreferenced(exportDir), []);
+});
+
+test("max-size holds, what was used last stays, and nothing unreferenced is left", async () => {
+  const exportDir = join(folder("bounded"), "cache");
+  const maxBytes = 3_000_000;
+  const Exports = [{ Type: "local", Attrs: { dest: exportDir, mode: "max", "max-size": String(maxBytes) } }];
+  await using engine = await Engine.open({ root: join(bench.home, `fresh-${++count}`) });
+  const make = (n: number) => context(`ARG BASE=scratch\nFROM $BASE\nRUN head -c 400000 /dev/urandom > /r${n}`);
+  const dirs: string[] = [];
+  for (let n = 0; n < 12; n++) {
+    dirs.push(make(n));
+    assert.deepEqual((await bench.build(engine, dirs.at(-1)!, { cache: { Exports } })).warnings, []);
+    const bytes = filesOf(exportDir).reduce((sum, path) => sum + statSync(join(exportDir, path)).size, 0);
+    assert.ok(bytes <= maxBytes, `${bytes} bytes after export ${n}`);
+  }
+  const { steps } = await freshBuild(dirs.at(-1)!, { importDir: exportDir });
+  assert.deepEqual(Object.values(workSteps(steps)), ["cached"]);
+  assert.deepEqual(unreferenced(exportDir), []);
+});
+
+test("tags are caches of their own in one folder; reset drops the rest of a tag", async () => {
+  const exportDir = join(folder("tags"), "cache");
+  const [main, branch] = ["main", "branch"].map((name) => context(`ARG BASE=scratch\nFROM $BASE\nRUN echo ${name}`));
+  const to = (tag: string, reset = "false") => ({ cache: { Exports: [{ Type: "local", Attrs: { dest: exportDir, tag, reset } }] } });
+  const from = (tag: string) => ({ cache: { Imports: [{ Type: "local", Attrs: { src: exportDir, tag } }] } });
+  await freshBuild(main!, to("main"));
+  await freshBuild(branch!, to("branch"));
+  assert.deepEqual(Object.values(workSteps((await freshBuild(main!, from("main"))).steps)), ["cached"]);
+  assert.deepEqual(Object.values(workSteps((await freshBuild(main!, from("branch"))).steps)), ["done"]);
+  await freshBuild(main!, to("branch", "true"));
+  assert.deepEqual(Object.values(workSteps((await freshBuild(branch!, from("branch"))).steps)), ["done"]);
+  assert.deepEqual(unreferenced(exportDir), []);
+});
+
+test("a cache that is not there, or is none, is a warning", async () => {
+  const dir = context(chain, { "a.txt": "w" });
+  const empty = folder("empty");
+  const broken = folder("broken");
+  writeFileSync(join(broken, "index.json"), "{");
+  for (const importDir of [join(empty, "nothing"), empty, broken]) {
+    const { failure, warnings } = await freshBuild(dir, { importDir });
+    assert.equal(failure, undefined);
+    assert.equal(warnings.length, 1, warnings.join());
+    assert.match(warnings[0]!, / is not used: /);
+  }
+});
+
+test("an export that fails is a warning, or an error with ignore-error=false", async () => {
+  const dir = context(chain, { "a.txt": "e" });
+  const dest = join(folder("unwritable"), "cache");
+  mkdirSync(dest);
+  mkdirSync(join(dest, "index.json.lock"));
+  const soft = await freshBuild(dir, { cache: { Exports: [{ Type: "local", Attrs: { dest } }] } });
+  assert.equal(soft.failure, undefined);
+  assert.match(soft.warnings.join(), /cache export: /);
+  const hard = await freshBuild(dir, { cache: { Exports: [{ Type: "local", Attrs: { dest, "ignore-error": "false" } }] } });
+  assert.match(String(hard.failure), /error writing cache: /);
+});
+
+function filesOf(dir: string): string[] {
+  return readdirSync(dir, { recursive: true, encoding: "utf8" })
+    .filter((path) => statSync(join(dir, path)).isFile())
+    .sort();
+}
+
+function layersOf(dir: string): number {
+  const read = (digest: string) => JSON.parse(readFileSync(join(dir, "blobs/sha256", digest.slice(7)), "utf8")) as { layers: unknown[] };
+  const index = JSON.parse(readFileSync(join(dir, "index.json"), "utf8")) as { manifests: { digest: string }[] };
+  return read(index.manifests[0]!.digest).layers.length;
+}
+
+/** Blobs that no index needs. */
+function unreferenced(dir: string): string[] {
+  const text = (path: string) => readFileSync(path, "utf8");
+  const named = new Set<string>();
+  const visit = (json: string) => {
+    for (const [digest] of json.matchAll(/sha256:[0-9a-f]{64}/g)) {
+      const hex = digest.slice(7);
+      const path = join(dir, "blobs/sha256", hex);
+      if (named.has(hex) || !existsSync(path)) continue;
+      named.add(hex);
+      const content = text(path);
+      if (content.startsWith("{")) visit(content);
+    }
+  };
+  visit(text(join(dir, "index.json")));
+  return readdirSync(join(dir, "blobs/sha256")).filter((name) => !named.has(name));
+}
