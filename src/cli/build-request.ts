@@ -80,13 +80,6 @@ export function noticesOf(flags: FlagValues): string[] {
       "experimental flag squash is removed with BuildKit. You should squash inside build using a multi-stage Dockerfile for efficiency.",
     );
   }
-  const inline = flags
-    .list("build-arg")
-    .some((arg) => arg.startsWith("BUILDKIT_INLINE_CACHE=") && goBool(arg.slice(22)) === true);
-  if (inline)
-    notices.push(
-      "BUILDKIT_INLINE_CACHE: inline cache is not in this version of slipway; the image is written without it.",
-    );
   return notices;
 }
 
@@ -118,10 +111,18 @@ export function buildRequest(parts: RequestParts): control.SolveRequest {
 }
 
 function cacheOptions(flags: FlagValues, name: string, cwd: string): { Type: string; Attrs: Record<string, string> }[] {
-  return parseCacheEntries(flags.list(name), cwd).map(({ type, attributes }) => ({
+  const entries = parseCacheEntries(flags.list(name), cwd).map(({ type, attributes }) => ({
     Type: type,
     Attrs: Object.fromEntries(attributes),
   }));
+  const asksInline = flags
+    .list("build-arg")
+    .some(
+      (arg) => arg.startsWith("BUILDKIT_INLINE_CACHE=") && goBool(arg.slice("BUILDKIT_INLINE_CACHE=".length)) === true,
+    );
+  if (name === "cache-to" && asksInline && !entries.some(({ Type }) => Type === "inline"))
+    entries.push({ Type: "inline", Attrs: {} });
+  return entries;
 }
 
 function frontendAttributes({ flags, env, inputs, defaultArgs }: RequestParts): Map<string, string> {

@@ -37,6 +37,18 @@ export function accessDenied(name: string, host: string, server: string, cause?:
   });
 }
 
+/** 401 and 403 on an upload. */
+export function pushDenied(name: string, host: string, server: string, cause?: unknown): BuildError {
+  const said = server === "" ? "" : `: server message: ${server}`;
+  const helper = cause === undefined ? "" : ` (${messageOf(cause)})`;
+  return new BuildError(`push access denied, repository does not exist or may require authorization${said}`, {
+    code: "REGISTRY_ACCESS_DENIED",
+    status: "PermissionDenied",
+    hint: `check that you may write to ${name}; log in first, for example with: docker login ${host}${helper}`,
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
 export function unexpectedStatus(method: string, url: URL, status: number, server: string): BuildError {
   const said = server === "" ? "" : `: ${server}`;
   if (status === 429) {

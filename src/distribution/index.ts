@@ -8,3 +8,5 @@ export type { ReceivedManifest, RegistryClientOptions } from "./registry-client.
 export { MemoryRegistry } from "./memory-registry.ts";
 export type { Fault, LoggedRequest, MemoryRegistryOptions } from "./memory-registry.ts";
 export type { RegistryAuth } from "./memory-registry-tokens.ts";
+export { RegistryPusher } from "./pusher.ts";
+export type { PushOptions, PushOutcome, UploadSource } from "./pusher.ts";

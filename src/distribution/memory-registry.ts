@@ -28,6 +28,8 @@ export type Fault =
   | { readonly kind: "redirect"; readonly location: string }
   /** The answer lacks this header. */
   | { readonly kind: "without"; readonly header: string }
+  /** The connection breaks after so many bytes of what is uploaded; those are kept. */
+  | { readonly kind: "cut-upload"; readonly afterBytes: number }
   /** Range headers are ignored. */
   | { readonly kind: "no-range" };
 
@@ -123,6 +125,14 @@ export class MemoryRegistry implements AsyncDisposable {
     const logged = { method, path, authorization, range };
     this.requests.push(logged);
     const url = new URL(path, `http://${this.host}`);
+    const isUpload = method === "PUT" || method === "PATCH";
+    const early = isUpload ? this.fault?.(logged) : undefined;
+    if (early?.kind === "cut-upload") {
+      const id = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
+      this.#uploads.get(id)?.push(await readSome(request, early.afterBytes));
+      response.destroy();
+      return;
+    }
     const body = await readAll(request);
     if (url.pathname === "/token") {
       this.#tokens.serve(logged, url, body, response);
@@ -134,7 +144,7 @@ export class MemoryRegistry implements AsyncDisposable {
       fail(response, 401, "UNAUTHORIZED", "authentication required", { "www-authenticate": refusal });
       return;
     }
-    const fault = this.fault?.(logged);
+    const fault = isUpload ? early : this.fault?.(logged);
     if (fault !== undefined && spoil(fault, response)) return;
     response.setHeader("docker-distribution-api-version", "registry/2.0");
     if (url.pathname === "/v2/") {
@@ -147,7 +157,7 @@ export class MemoryRegistry implements AsyncDisposable {
     else if (kind === "tags") this.#tagList(response, name);
     else if (kind === "manifests") this.#manifest(response, method, name, rest, body);
     else if (rest === "uploads/" || rest.startsWith("uploads/"))
-      this.#upload(response, { method, url, name, rest, body });
+      this.#upload(response, { method, url, name, rest, body, contentRange: request.headers["content-range"] });
     else this.#blob(response, method, name, rest, fault?.kind === "no-range" ? undefined : range);
   }
 
@@ -208,7 +218,14 @@ export class MemoryRegistry implements AsyncDisposable {
 
   #upload(
     response: ServerResponse,
-    { method, url, name, rest, body }: { method: string; url: URL; name: string; rest: string; body: Uint8Array },
+    {
+      method,
+      url,
+      name,
+      rest,
+      body,
+      contentRange,
+    }: { method: string; url: URL; name: string; rest: string; body: Uint8Array; contentRange: string | undefined },
   ): void {
     const digest = url.searchParams.get("digest") ?? undefined;
     if (method === "POST") {
@@ -223,6 +240,21 @@ export class MemoryRegistry implements AsyncDisposable {
     const id = rest.slice("uploads/".length);
     const chunks = this.#uploads.get(id);
     if (chunks === undefined) return fail(response, 404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
+    if (method === "GET") {
+      accepted(
+        response,
+        name,
+        id,
+        chunks.reduce((sum, each) => sum + each.byteLength, 0),
+        204,
+      );
+      return;
+    }
+    const received = chunks.reduce((sum, each) => sum + each.byteLength, 0);
+    const start = /^(\d+)-\d+$/.exec(contentRange ?? "")?.[1];
+    if (start !== undefined && Number(start) !== received) {
+      return fail(response, 416, "RANGE_INVALID", "invalid content range");
+    }
     chunks.push(body);
     const whole = Buffer.concat(chunks);
     if (method === "PATCH") return accepted(response, name, id, whole.byteLength);
@@ -241,10 +273,20 @@ export class MemoryRegistry implements AsyncDisposable {
   }
 }
 
-function accepted(response: ServerResponse, name: string, id: string, sizeBytes: number): void {
+async function readSome(request: IncomingMessage, bytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    chunks.push(chunk as Uint8Array);
+    if ((size += (chunk as Uint8Array).byteLength) >= bytes) break;
+  }
+  return Buffer.concat(chunks).subarray(0, bytes);
+}
+
+function accepted(response: ServerResponse, name: string, id: string, sizeBytes: number, status = 202): void {
   response.setHeader("location", `/v2/${name}/blobs/uploads/${id}`);
   response.setHeader("docker-upload-uuid", id).setHeader("range", `0-${Math.max(0, sizeBytes - 1)}`);
-  send(response, 202);
+  send(response, status);
 }
 
 function send(response: ServerResponse, status: number, body: Uint8Array = Buffer.alloc(0), type?: string): void {
@@ -293,6 +335,7 @@ function spoil(fault: Fault, response: ServerResponse): boolean {
         end(body);
       });
       return false;
+    case "cut-upload":
     case "no-range":
       return false;
   }

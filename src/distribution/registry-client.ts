@@ -29,6 +29,7 @@ import {
   unreachable,
 } from "./errors.ts";
 import { parseChallenges } from "./challenge.ts";
+import { RegistryPusher } from "./pusher.ts";
 import { Transport, headerOf, isPassing, readBody } from "./transport.ts";
 import type { HttpResponse, TransportOptions } from "./transport.ts";
 
@@ -66,6 +67,7 @@ export class RegistryClient implements AsyncDisposable {
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
   readonly #registries: RegistriesSettings;
+  #pusher: RegistryPusher | undefined;
 
   constructor(options: RegistryClientOptions = {}) {
     this.#transport = new Transport(options);
@@ -112,6 +114,15 @@ export class RegistryClient implements AsyncDisposable {
       sources: endpoints.length,
       open: (descriptor, source, signal) => this.#blob(endpoints[source]!, repository, descriptor, signal),
     };
+  }
+
+  /** Uploads over the same connections and with the same credentials; valid as long as this client. */
+  pusher(): RegistryPusher {
+    return (this.#pusher ??= new RegistryPusher({
+      transport: this.#transport,
+      authorizer: this.#authorizer,
+      registries: this.#registries,
+    }));
   }
 
   /** Closes all connections. */

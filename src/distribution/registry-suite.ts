@@ -2,6 +2,9 @@
 // Images are pushed over HTTP; the client under test pulls them.
 
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { request } from "undici";
 import { digestOf } from "../base/index.ts";
@@ -130,6 +133,48 @@ export function registrySuite(name: string, start: () => Promise<RegistryUnderTe
         code: "BLOB_NOT_FOUND",
         message: `blob ${missing} of ${name}: not found`,
       });
+    });
+
+    test("takes blobs once, in one piece, from memory and from files", async () => {
+      const pusher = client.pusher();
+      const target = parseReference(`${registry.host}/team/pushed`);
+      const dir = mkdtempSync(join(tmpdir(), "slipway-push-"));
+      try {
+        const bytes = Buffer.from("pushed ".repeat(400_000));
+        const descriptor = { mediaType: mediaTypes.ociLayer, digest: digestOf(bytes), size: bytes.length };
+        writeFileSync(join(dir, "blob"), bytes);
+        assert.equal(await pusher.hasBlob(target, descriptor), false);
+        const sent: number[] = [];
+        const onProgress = (each: number) => void sent.push(each);
+        const outcomes = await Promise.all([
+          pusher.blob(target, descriptor, { path: join(dir, "blob") }, { onProgress }),
+          pusher.blob(target, descriptor, { bytes }),
+        ]);
+        assert.deepEqual(outcomes, ["uploaded", "uploaded"]);
+        assert.equal(sent.at(-1), bytes.length);
+        assert.equal(await pusher.blob(target, descriptor, { bytes }), "exists");
+        assert.deepEqual(await collect(client.blobs(target).open(descriptor, 0)), bytes);
+        const empty = { mediaType: mediaTypes.ociLayer, digest: digestOf(""), size: 0 };
+        assert.equal(await pusher.blob(target, empty, { bytes: Buffer.alloc(0) }), "uploaded");
+      } finally {
+        rmSync(dir, { recursive: true });
+      }
+    });
+
+    test("mounts blobs of another repository", async () => {
+      const target = parseReference(`${registry.host}/team/mounted`);
+      const descriptor = { mediaType: mediaTypes.ociLayer, digest: digestOf(layer), size: layer.length };
+      const nowhere = { bytes: Buffer.alloc(0) };
+      assert.equal(await client.pusher().blob(target, descriptor, nowhere, { mountFrom: "team/app" }), "mounted");
+      assert.deepEqual(await collect(client.blobs(target).open(descriptor, 0)), layer);
+    });
+
+    test("takes manifests under tags and digests", async () => {
+      const pusher = client.pusher();
+      const pushed = await pusher.manifest(ref(":again"), mediaTypes.ociManifest, manifestBytes);
+      assert.deepEqual(pushed, manifest);
+      assert.deepEqual((await client.resolve(ref(":again"))).descriptor, manifest);
+      await assert.rejects(pusher.manifest(ref(":bad"), mediaTypes.ociManifest, Buffer.from("{")));
     });
 
     test("refuses bytes under another digest", async () => {

@@ -1,6 +1,7 @@
 // HTTP to registries: retries with growing pauses, redirects by hand (authorization stays with the host it was made for), limits on
 // bodies. An answer of any status is an answer; only a connection that fails is an error.
 
+import type { Readable } from "node:stream";
 import { Agent, EnvHttpProxyAgent, request } from "undici";
 import type { Dispatcher } from "undici";
 import { isBuildError } from "../base/index.ts";
@@ -8,10 +9,13 @@ import { causeCode, badAnswer, publicUrl, unreachable } from "./errors.ts";
 import { isLoopback } from "./endpoints.ts";
 
 export interface HttpRequest {
-  readonly method: "GET" | "HEAD" | "POST";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH";
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  /** A function makes the body anew for each time it is sent. */
+  readonly body?: string | Uint8Array | (() => Readable);
+  /** Sends one time only, and rejects with what broke the connection, as it is. Defaults to false. */
+  readonly once?: boolean;
   /** Defaults to true. */
   readonly verifyTls?: boolean;
 }
@@ -85,12 +89,12 @@ export class Transport implements AsyncDisposable {
       let pauseMs: number | undefined;
       try {
         const response = await this.#follow(request, signal);
-        if (!retried.has(response.status) || attempt >= this.#attempts) return response;
+        if (!retried.has(response.status) || attempt >= this.#attempts || request.once === true) return response;
         pauseMs = retryAfterMs(response.headers["retry-after"]);
         await response.discard();
       } catch (error) {
         signal?.throwIfAborted();
-        if (isBuildError(error) || causeCode(error) === undefined) throw error;
+        if (isBuildError(error) || causeCode(error) === undefined || request.once === true) throw error;
         if (!isPassing(error) || attempt >= this.#attempts) throw unreachable(request.url.host, error);
       }
       await this.pause(attempt + 1, signal, pauseMs);
@@ -114,6 +118,8 @@ export class Transport implements AsyncDisposable {
       const response = await this.#once(current, signal);
       const location = response.headers["location"];
       if (![301, 302, 303, 307, 308].includes(response.status) || typeof location !== "string") return response;
+      // Whoever sends a stream is told where else to send it in other ways.
+      if (typeof original.body === "function") return response;
       await response.discard();
       if (hops >= MAX_REDIRECTS)
         throw badAnswer(`registry ${original.url.host} redirects more than ${MAX_REDIRECTS} times`);
@@ -128,7 +134,7 @@ export class Transport implements AsyncDisposable {
       dispatcher: this.#dispatcher(url, verifyTls ?? true),
       headersTimeout: this.#idleTimeoutMs,
       bodyTimeout: this.#idleTimeoutMs,
-      ...(body === undefined ? {} : { body }),
+      ...(body === undefined ? {} : { body: typeof body === "function" ? body() : body }),
       ...(signal === undefined ? {} : { signal }),
     });
     return {

@@ -2,7 +2,16 @@
 // of a build without a cache. SLIPWAY_FAULT_ROUNDS says how many builds; SLIPWAY_FAULT_SEED which faults.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Engine } from "../../src/engine/index.ts";

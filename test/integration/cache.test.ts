@@ -51,7 +51,14 @@ test("a build that failed at its last step runs that step alone on a fresh store
 
 test("mode=min has the image's layers, mode=max those of every stage", async () => {
   const dir = context(
-    ["ARG BASE=scratch", "FROM $BASE AS tool", "RUN echo 1 > /one", "FROM $BASE", "COPY --from=tool /one /", "RUN echo 2 > /two"].join("\n"),
+    [
+      "ARG BASE=scratch",
+      "FROM $BASE AS tool",
+      "RUN echo 1 > /one",
+      "FROM $BASE",
+      "COPY --from=tool /one /",
+      "RUN echo 2 > /two",
+    ].join("\n"),
   );
   const [min, max] = [join(folder("min"), "c"), join(folder("max"), "c")];
   await freshBuild(dir, {
@@ -75,7 +82,10 @@ test("an export of what the destination has writes nothing", async () => {
   const dir = context(chain, { "a.txt": "x" });
   await using engine = await Engine.open({ root: join(bench.home, `fresh-${++count}`) });
   await bench.build(engine, dir, { exportDir });
-  const state = () => filesOf(exportDir).map((path) => `${path} ${statSync(join(exportDir, path)).mtimeMs} ${statSync(join(exportDir, path)).ino}`);
+  const state = () =>
+    filesOf(exportDir).map(
+      (path) => `${path} ${statSync(join(exportDir, path)).mtimeMs} ${statSync(join(exportDir, path)).ino}`,
+    );
   const before = state();
   await bench.build(engine, dir, { exportDir, importDir: exportDir });
   assert.deepEqual(state(), before);
@@ -83,14 +93,77 @@ test("an export of what the destination has writes nothing", async () => {
 
 test("targets, platforms and concurrent builds export to one folder; all of them hit", async () => {
   const exportDir = join(folder("shared"), "cache");
-  const dirs = ["one", "two", "three", "four"].map((name) => context(`${chain}\nRUN echo ${name} > /${name}`, { "a.txt": name }));
+  const dirs = ["one", "two", "three", "four"].map((name) =>
+    context(`${chain}\nRUN echo ${name} > /${name}`, { "a.txt": name }),
+  );
   const built = await Promise.all(dirs.map((dir) => freshBuild(dir, { exportDir })));
-  assert.deepEqual(built.map(({ failure, warnings }) => [failure, warnings]), dirs.map(() => [undefined, []]));
+  assert.deepEqual(
+    built.map(({ failure, warnings }) => [failure, warnings]),
+    dirs.map(() => [undefined, []]),
+  );
   for (const dir of dirs) {
     const { steps } = await freshBuild(dir, { importDir: exportDir });
     assert.deepEqual([...new Set(Object.values(workSteps(steps)))], ["cached"]);
   }
   assert.deepEqual(unreferenced(exportDir), []);
+});
+
+test("two builds export to one registry reference at once; the union hits, from indexes too", async () => {
+  for (const more of [{}, { "image-manifest": "false" }, { "image-manifest": "false", "oci-mediatypes": "false" }]) {
+    const ref = `${bench.registry.host}/cache/shared:c${++count}`;
+    const dirs = ["one", "two", "three"].map((name) =>
+      context(`${chain}\nRUN echo ${name} > /${name}`, { "a.txt": `${name}${count}` }),
+    );
+    const Exports = [{ Type: "registry", Attrs: { ref, mode: "max", ...more } }];
+    const built = await Promise.all(dirs.map((dir) => freshBuild(dir, { cache: { Exports } })));
+    assert.deepEqual(
+      built.map(({ failure, warnings }) => [failure, warnings]),
+      dirs.map(() => [undefined, []]),
+    );
+    for (const dir of dirs) {
+      const { steps } = await freshBuild(dir, { cache: { Imports: [{ Type: "registry", Attrs: { ref } }] } });
+      assert.deepEqual([...new Set(Object.values(workSteps(steps)))], ["cached"]);
+    }
+  }
+});
+
+test("an inline cache travels in the image's config, COPY --link and several stages too", async () => {
+  const dir = context(
+    [
+      "ARG BASE=scratch",
+      "FROM $BASE AS tool",
+      "RUN echo 1 > /one",
+      "FROM $BASE",
+      "COPY --link a.txt /x/",
+      "COPY --from=tool /one /",
+      "RUN echo 2 > /two",
+    ].join("\n"),
+    { "a.txt": "inline" },
+  );
+  const outputDir = folder("image");
+  await freshBuild(dir, { outputDir, cache: { Exports: [{ Type: "inline", Attrs: {} }] } });
+  const ref = push(outputDir, "inline/app", "v1");
+  const { steps, warnings } = await freshBuild(dir, { cache: { Imports: [{ Type: "registry", Attrs: { ref } }] } });
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(workSteps(steps), {
+    "[tool] RUN echo 1 > /one": "cached",
+    "[stage-1] COPY --link a.txt /x/": "cached",
+    "[stage-1] LINK COPY --link a.txt /x/": "cached",
+    "[stage-1] COPY --from=tool /one /": "cached",
+    "[stage-1] RUN echo 2 > /two": "cached",
+  });
+});
+
+test("a registry that can't be reached is a warning on both sides", async () => {
+  const ref = "127.0.0.1:1/cache:none";
+  const dir = context(chain, { "a.txt": "r" });
+  const cache = { Imports: [{ Type: "registry", Attrs: { ref } }], Exports: [{ Type: "registry", Attrs: { ref } }] };
+  const { failure, warnings } = await freshBuild(dir, { cache });
+  assert.equal(failure, undefined);
+  assert.match(
+    warnings.join("; "),
+    /is not used: registry 127.0.0.1:1 can't be reached.*cache export: registry 127.0.0.1:1 can't be reached/,
+  );
 });
 
 test("max-size holds, what was used last stays, and nothing unreferenced is left", async () => {
@@ -114,7 +187,9 @@ test("max-size holds, what was used last stays, and nothing unreferenced is left
 test("tags are caches of their own in one folder; reset drops the rest of a tag", async () => {
   const exportDir = join(folder("tags"), "cache");
   const [main, branch] = ["main", "branch"].map((name) => context(`ARG BASE=scratch\nFROM $BASE\nRUN echo ${name}`));
-  const to = (tag: string, reset = "false") => ({ cache: { Exports: [{ Type: "local", Attrs: { dest: exportDir, tag, reset } }] } });
+  const to = (tag: string, reset = "false") => ({
+    cache: { Exports: [{ Type: "local", Attrs: { dest: exportDir, tag, reset } }] },
+  });
   const from = (tag: string) => ({ cache: { Imports: [{ Type: "local", Attrs: { src: exportDir, tag } }] } });
   await freshBuild(main!, to("main"));
   await freshBuild(branch!, to("branch"));
@@ -146,9 +221,25 @@ test("an export that fails is a warning, or an error with ignore-error=false", a
   const soft = await freshBuild(dir, { cache: { Exports: [{ Type: "local", Attrs: { dest } }] } });
   assert.equal(soft.failure, undefined);
   assert.match(soft.warnings.join(), /cache export: /);
-  const hard = await freshBuild(dir, { cache: { Exports: [{ Type: "local", Attrs: { dest, "ignore-error": "false" } }] } });
+  const hard = await freshBuild(dir, {
+    cache: { Exports: [{ Type: "local", Attrs: { dest, "ignore-error": "false" } }] },
+  });
   assert.match(String(hard.failure), /error writing cache: /);
 });
+
+/** Puts the image of a layout into the bench's registry. */
+function push(layout: string, repository: string, tag: string): string {
+  const bytes = (digest: string) => readFileSync(join(layout, "blobs/sha256", digest.slice(7)));
+  const index = JSON.parse(readFileSync(join(layout, "index.json"), "utf8")) as { manifests: { digest: string }[] };
+  const manifest = bytes(index.manifests[0]!.digest);
+  const { config, layers } = JSON.parse(manifest.toString()) as {
+    config: { digest: string };
+    layers: { digest: string }[];
+  };
+  for (const { digest } of [config, ...layers]) bench.registry.putBlob(repository, bytes(digest));
+  bench.registry.putManifest(repository, manifest, tag);
+  return `${bench.registry.host}/${repository}:${tag}`;
+}
 
 function filesOf(dir: string): string[] {
   return readdirSync(dir, { recursive: true, encoding: "utf8" })
@@ -157,7 +248,8 @@ function filesOf(dir: string): string[] {
 }
 
 function layersOf(dir: string): number {
-  const read = (digest: string) => JSON.parse(readFileSync(join(dir, "blobs/sha256", digest.slice(7)), "utf8")) as { layers: unknown[] };
+  const read = (digest: string) =>
+    JSON.parse(readFileSync(join(dir, "blobs/sha256", digest.slice(7)), "utf8")) as { layers: unknown[] };
   const index = JSON.parse(readFileSync(join(dir, "index.json"), "utf8")) as { manifests: { digest: string }[] };
   return read(index.manifests[0]!.digest).layers.length;
 }

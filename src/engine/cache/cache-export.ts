@@ -3,7 +3,7 @@
 // finished. What can't be had or written is left out and told, never an error of a step.
 // Counterpart: moby/buildkit solver/llbsolver/solver.go runCacheExporters, cache/remotecache/export.go.
 
-import { BuildError, Semaphore, isAbort, isBuildError, isDigest, messageOf } from "../../base/index.ts";
+import { BuildError, Semaphore, isAbort, isBuildError, messageOf } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import { descriptorJson, goJson } from "../../formats/oci/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
@@ -15,6 +15,7 @@ import { CacheGraph } from "./cache-graph.ts";
 import type { GraphNode, GraphResult } from "./cache-graph.ts";
 import { cacheBlobs } from "./cache-manifest.ts";
 import type { ReadCache } from "./cache-manifest.ts";
+import { nodesOf } from "./cache-nodes.ts";
 import { collectRecords } from "./collect-records.ts";
 import type { CollectedKey } from "./collect-records.ts";
 import type { CacheDestination, CacheDraft } from "./destination.ts";
@@ -300,16 +301,6 @@ export class CacheExport {
     const key = "layer" in piece ? piece.layer : "";
     return Promise.race([this.#written.get(key) ?? Promise.resolve(undefined), Promise.resolve(undefined)]);
   }
-}
-
-function nodesOf(graph: CacheGraph, key: CollectedKey, known: ReadonlyMap<string, readonly GraphNode[]>): GraphNode[] {
-  if (key.paths.length === 0) return isDigest(key.keyId) ? [graph.add(key.keyId, [])] : [];
-  return key.paths.flatMap(({ digest, inputs }) => {
-    const links = inputs.map((list) =>
-      list.flatMap(({ keyId, selector }) => (known.get(keyId) ?? []).map((source) => ({ source, selector }))),
-    );
-    return links.every((list) => list.length > 0) ? [graph.add(digest, links)] : [];
-  });
 }
 
 /** A layer as caches list it: with what importers must know of it. */

@@ -2,9 +2,11 @@
 
 import { digestOf, messageOf } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
+import type { RegistryClient } from "../../distribution/index.ts";
+import type { Descriptor } from "../../formats/oci/index.ts";
 import type { control } from "../../formats/proto/index.ts";
 import type { VertexWarning } from "../../graph/solver/index.ts";
-import type { RemoteOpener } from "../../storage/refs/index.ts";
+import type { Ref, RemoteOpener } from "../../storage/refs/index.ts";
 import type { WorkerPool } from "../../system/workers/index.ts";
 import type { Store } from "../store/index.ts";
 import { invalid, readDigestAttribute, readExportSettings, requireAttribute } from "./cache-attributes.ts";
@@ -14,8 +16,10 @@ import type { ExportStep } from "./cache-export.ts";
 import type { CacheDestination } from "./destination.ts";
 import { importKeys } from "./importer.ts";
 import type { OpenedCache } from "./importer.ts";
+import { inlineCache } from "./inline-cache.ts";
 import { LayeredKeyStorage } from "./layered-key-storage.ts";
 import { LocalCacheDestination, openLocalCache } from "./local-cache.ts";
+import { openRegistryCache, RegistryCacheDestination } from "./registry-cache.ts";
 import type { RemoteResults } from "./remote-results.ts";
 
 /** How a build shows the steps of its caches. */
@@ -28,6 +32,7 @@ export interface CachesOptions {
   readonly store: Store;
   readonly workers: WorkerPool;
   readonly openRemote: RemoteOpener;
+  readonly client: RegistryClient;
   readonly remoteResults: RemoteResults;
 }
 
@@ -82,7 +87,8 @@ export class Caches {
 
   /** An export for each entry of `--cache-to`. @throws CACHE_ATTRIBUTE_INVALID, CACHE_UNWRITABLE. */
   exports(request: control.SolveRequest, progress: CacheProgress): CacheExport[] {
-    return (request.Cache?.Exports ?? []).map((entry, index) => {
+    const entries = (request.Cache?.Exports ?? []).filter(({ Type }) => Type !== "inline");
+    return entries.map((entry, index) => {
       const { destination, settings } = this.#destination(entry);
       return new CacheExport({
         destination,
@@ -97,8 +103,29 @@ export class Caches {
     });
   }
 
+  /** Makes inline caches where the request wants them. */
+  inline(
+    request: control.SolveRequest,
+  ):
+    | ((
+        ids: ReadonlySet<string>,
+        ref: Ref,
+        blobs: readonly { readonly descriptor: Descriptor }[],
+      ) => string | undefined)
+    | undefined {
+    if (!(request.Cache?.Exports ?? []).some(({ Type }) => Type === "inline")) return undefined;
+    const { refs } = this.#o.store;
+    return (ids, ref, blobs) =>
+      inlineCache({
+        storage: this.storage,
+        refs,
+        ids,
+        layers: ref.layers,
+        blobs: blobs.map(({ descriptor }) => descriptor.digest),
+      });
+  }
+
   #open(entry: control.CacheOptionsEntry, signal: AbortSignal): Promise<OpenedCache> {
-    void signal;
     const { Type: type, Attrs: attributes } = entry;
     switch (type) {
       case "local": {
@@ -109,6 +136,12 @@ export class Caches {
           ...(digest === undefined ? {} : { digest }),
         });
       }
+      case "registry":
+        return openRegistryCache(
+          this.#o.client,
+          requireAttribute(attributes, "registry cache importer", "ref"),
+          signal,
+        );
       default:
         throw unknownType("importer", type);
     }
@@ -128,6 +161,12 @@ export class Caches {
           isDamaged: (digest) => this.remoteResults.isLost(digest),
         });
         return { destination, settings };
+      }
+      case "registry": {
+        const settings = readExportSettings(type, attributes, ["ref", "registry.insecure"]);
+        const ref = requireAttribute(attributes, "registry cache exporter", "ref");
+        const { client } = this.#o;
+        return { destination: new RegistryCacheDestination({ client, ref, reset: settings.reset }), settings };
       }
       default:
         throw unknownType("exporter", type);

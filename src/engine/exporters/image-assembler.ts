@@ -120,6 +120,7 @@ function assemblePlatform(
     baseConfig: source.baseConfig,
     platform,
     layers: layerBlobs,
+    inlineCache: source.inlineCache?.(layerBlobs),
     sourceDateEpoch: options.epoch?.seconds,
   });
   const config = describe(ociTypes ? mediaTypes.ociConfig : mediaTypes.dockerConfig, configBytes);

@@ -17,6 +17,8 @@ export interface ConfigInput {
   /** Of the image, where there is no config. */
   readonly platform: Platform;
   readonly layers: readonly LayerBlob[];
+  /** Base64 of the records of an inline cache. */
+  readonly inlineCache: string | undefined;
   /** Seconds. */
   readonly sourceDateEpoch: bigint | undefined;
 }
@@ -51,6 +53,10 @@ export function finishConfig(input: ConfigInput): Uint8Array {
     if (parseTime(time) > sourceDateEpoch * 1_000_000_000n)
       fields.set("created", goJson(formatSeconds(sourceDateEpoch)));
   }
+
+  // A base image's inline cache says nothing of this one.
+  fields.delete("moby.buildkit.cache.v0");
+  if (input.inlineCache !== undefined) fields.set("moby.buildkit.cache.v0", goJson(input.inlineCache));
 
   const sorted = [...fields].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   return Buffer.from(`{${sorted.map(([key, value]) => `${goJson(key)}:${value}`).join(",")}}`);

@@ -38,6 +38,8 @@ export interface ExportPlatform {
   /** SOURCE_DATE_EPOCH in seconds. */
   readonly sourceDateEpoch?: bigint | undefined;
   readonly layers: LayerSource;
+  /** The inline cache for an image of these blobs, base64 as the config has it; absent where none is wanted. */
+  readonly inlineCache?: ((blobs: readonly LayerBlob[]) => string | undefined) | undefined;
   /** The whole tree, read only; the caller disposes it. */
   readonly openTree: () => Promise<MountedView>;
 }

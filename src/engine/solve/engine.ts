@@ -67,13 +67,7 @@ export class Engine implements AsyncDisposable {
   readonly #lost: LostLayers;
   readonly #exports = new Map<Job<EngineResult>, readonly CacheExport[]>();
 
-  private constructor(
-    options: EngineOptions,
-    store: Store,
-    workers: WorkerPool,
-    images: ImageSource,
-    lost: LostLayers,
-  ) {
+  private constructor(options: EngineOptions, { store, workers, images, lost, client }: EngineParts) {
     this.#options = options;
     this.store = store;
     this.workers = workers;
@@ -95,7 +89,13 @@ export class Engine implements AsyncDisposable {
     });
     this.#lost = lost;
     const remoteResults = new RemoteResults(store.refs);
-    this.#caches = new Caches({ store, workers, remoteResults, openRemote: (remote) => images.openRemote(remote) });
+    this.#caches = new Caches({
+      store,
+      workers,
+      remoteResults,
+      client,
+      openRemote: (remote) => images.openRemote(remote),
+    });
     this.#solver = new Solver({
       parallelism: options.parallelism ?? Math.max(2, availableParallelism()),
       storage: this.#caches.storage,
@@ -131,13 +131,17 @@ export class Engine implements AsyncDisposable {
         openRemote: () => (remote) => images!.openRemote(remote),
       });
       const { registries } = options;
+      const client = new RegistryClient({
+        credentials: new DockerCredentials(),
+        ...(registries ? { registries } : {}),
+      });
       images = new ImageSource({
         content: store.content,
-        client: new RegistryClient({ credentials: new DockerCredentials(), ...(registries ? { registries } : {}) }),
+        client,
         local: { lookup: (name) => store.images.get(name) },
         onNote: (text) => engine?.note(text),
       });
-      engine = new Engine(options, store, workers, images, lost);
+      engine = new Engine(options, { store, workers, images, lost, client });
       return engine;
     } catch (error) {
       await workers[Symbol.asyncDispose]();
@@ -216,7 +220,16 @@ export class Engine implements AsyncDisposable {
       layers: new Set(built.flatMap((each) => (each.result?.kind === "ref" ? each.result.ref.layers : []))),
     };
     const [exported, ...cached] = await Promise.all([
-      runExporters({ request, session, result, built, engine: this, progress, signal }),
+      runExporters({
+        request,
+        session,
+        result,
+        built,
+        engine: this,
+        progress,
+        inlineCache: this.#caches.inline(request),
+        signal,
+      }),
       ...exports.map((each) => each.finish(outcome)),
     ]);
     return Object.assign({}, ...cached, exported) as Record<string, string>;
@@ -307,6 +320,14 @@ export class Engine implements AsyncDisposable {
     await scope.join();
     return built;
   }
+}
+
+interface EngineParts {
+  readonly store: Store;
+  readonly workers: WorkerPool;
+  readonly images: ImageSource;
+  readonly lost: LostLayers;
+  readonly client: RegistryClient;
 }
 
 interface BuildRun {

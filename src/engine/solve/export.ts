@@ -6,7 +6,7 @@ import type { control } from "../../formats/proto/index.ts";
 import type { FrontendResult, PlatformResult } from "../../frontends/gateway/index.ts";
 import type { Ref } from "../../storage/refs/index.ts";
 import { createExporter } from "../exporters/index.ts";
-import type { ExportContext, ExportPlatform, ExportSource } from "../exporters/index.ts";
+import type { ExportContext, ExportPlatform, ExportSource, LayerBlob } from "../exporters/index.ts";
 import type { EngineResult } from "../ops/index.ts";
 import type { SessionPort } from "../ports/index.ts";
 import type { Engine } from "./engine.ts";
@@ -27,6 +27,10 @@ export interface ExportRun {
   readonly built: readonly BuiltPlatform[];
   readonly engine: Engine;
   readonly progress: ProgressStream;
+  /** Makes the inline cache of an image, where one is wanted. */
+  readonly inlineCache:
+    | ((ids: ReadonlySet<string>, ref: Ref, blobs: readonly LayerBlob[]) => string | undefined)
+    | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -65,9 +69,11 @@ export async function runExporters(run: ExportRun): Promise<Record<string, strin
 
 async function exportSource(run: ExportRun, stack: AsyncDisposableStack): Promise<ExportSource> {
   const platforms: ExportPlatform[] = [];
-  for (const { build, result } of run.built) {
+  for (const { build, result, ids } of run.built) {
     const ref = await layersOf(result, run, stack);
-    platforms.push(exportPlatform(build, ref, run));
+    const platform = exportPlatform(build, ref, run);
+    const inlineCache = run.inlineCache?.bind(undefined, ids, ref);
+    platforms.push({ ...platform, ...(inlineCache === undefined ? {} : { inlineCache }) });
   }
   const epoch = run.result.builds.find((build) => build.epoch !== undefined)?.epoch;
   return {

@@ -1,0 +1,108 @@
+// Real peers to test against: Docker Engine 28 with the containerd image store, driven by buildx. Looked for in the folder that
+// SLIPWAY_PEERS names, else in the usual one; tests that need one skip, and say why, where it is missing.
+
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, openSync, closeSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { lockFile } from "../../src/system/linux/index.ts";
+
+const run = promisify(execFile);
+const bin = join(process.env["SLIPWAY_PEERS"] ?? "/opt/peers", "bin");
+
+/** Why the modern Docker Engine can't be used here, or false. */
+export function withoutDocker(): string | false {
+  if (process.getuid?.() !== 0) return "Docker Engine needs root";
+  const missing = ["dockerd", "containerd", "docker-buildx"].filter((name) => !existsSync(join(bin, name)));
+  return missing.length === 0
+    ? false
+    : `${missing.join(", ")} not in ${bin}; set SLIPWAY_PEERS to a folder with bin/ of them`;
+}
+
+/** A Docker Engine of its own. Dispose to stop it and remove all that it made. */
+export class DockerPeer implements AsyncDisposable {
+  readonly #home: string;
+  readonly #stop: () => Promise<void>;
+
+  private constructor(home: string, stop: () => Promise<void>) {
+    this.#home = home;
+    this.#stop = stop;
+  }
+
+  /** Starts an engine that pulls from `registry` without TLS. One at a time on a machine: they share a bridge. */
+  static async start(registry: string): Promise<DockerPeer> {
+    const home = mkdtempSync(join(tmpdir(), "slipway-dockerd-"));
+    const lock = openSync(join(tmpdir(), "slipway-dockerd.lock"), "a");
+    while (!lockFile(lock, "exclusive")) await sleep(200);
+    const config = join(home, "daemon.json");
+    writeFileSync(
+      config,
+      JSON.stringify({ features: { "containerd-snapshotter": true }, "insecure-registries": [registry] }),
+    );
+    const log = openSync(join(home, "log"), "w");
+    const args = ["--config-file", config, "--data-root", join(home, "root"), "--exec-root", join(home, "exec")];
+    args.push("-H", `unix://${home}/d.sock`, "-p", join(home, "pid"), "--iptables=false", "--ip6tables=false");
+    args.push("--bip", "10.213.0.1/24");
+    const child = spawn(join(bin, "dockerd"), args, {
+      stdio: ["ignore", log, log],
+      env: { ...process.env, PATH: `${bin}:${process.env["PATH"]}` },
+    });
+    const ended = once(child, "exit");
+    const peer = new DockerPeer(home, async () => {
+      child.kill("SIGTERM");
+      await ended;
+      await run("ip", ["link", "del", "docker0"]).catch(() => undefined);
+      closeSync(log);
+      closeSync(lock);
+      rmSync(home, { recursive: true, force: true });
+    });
+    for (let tries = 0; tries < 150 && child.exitCode === null; tries++) {
+      if (
+        await peer.buildx(["ls"]).then(
+          ({ stdout }) => /running/.test(stdout),
+          () => false,
+        )
+      )
+        return peer;
+      await sleep(200);
+    }
+    await peer[Symbol.asyncDispose]();
+    throw new Error("dockerd did not start");
+  }
+
+  /** Runs buildx against the engine's own BuildKit. */
+  buildx(args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+    const buildxConfig = join(this.#home, "buildx");
+    mkdirSync(buildxConfig, { recursive: true });
+    return run(join(bin, "docker-buildx"), ["--builder", "default", ...args], {
+      env: { ...process.env, DOCKER_HOST: `unix://${this.#home}/d.sock`, BUILDX_CONFIG: buildxConfig },
+    });
+  }
+
+  /** Builds; resolves with each step's state. A step from the cache whose layer is then brought for the output stays cached. */
+  async build(args: readonly string[]): Promise<Map<string, "cached" | "done">> {
+    const { stderr } = await this.buildx(["build", "--progress", "rawjson", "--provenance=false", ...args]);
+    const states = new Map<string, "cached" | "done">();
+    for (const line of stderr.split("\n").filter((each) => each.startsWith("{"))) {
+      const { vertexes = [] } = JSON.parse(line) as {
+        vertexes?: { name: string; cached?: boolean; completed?: string }[];
+      };
+      for (const { name, cached, completed } of vertexes) {
+        if (cached === true) states.set(name, "cached");
+        else if (completed !== undefined && !states.has(name)) states.set(name, "done");
+      }
+    }
+    return states;
+  }
+
+  async prune(): Promise<void> {
+    await this.buildx(["prune", "-af"]);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stop();
+  }
+}
