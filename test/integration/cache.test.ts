@@ -1,7 +1,16 @@
 // Caches between stores: what one build exports, another takes; what is missing or damaged costs a step, never a build.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Engine } from "../../src/engine/index.ts";
@@ -152,6 +161,58 @@ test("an inline cache travels in the image's config, COPY --link and several sta
     "[stage-1] COPY --from=tool /one /": "cached",
     "[stage-1] RUN echo 2 > /two": "cached",
   });
+});
+
+test("cache mounts travel: only what changed is written, and a scope falls back to another", async () => {
+  for (const kind of ["local", "registry"]) {
+    const place = join(folder("mounts"), "cache");
+    const where = kind === "local" ? { dest: place } : { ref: `${bench.registry.host}/mounts/${kind}:c` };
+    const from = kind === "local" ? { src: place } : where;
+    const to = (scope: string) => [
+      { Type: kind, Attrs: { ...where, mode: "max", mounts: "true", "mounts-scope": scope } },
+    ];
+    const read = (scopes: string) => [{ Type: kind, Attrs: { ...from, "mounts-scope": scopes } }];
+    const step = (command: string) =>
+      context(`ARG BASE=scratch\nFROM $BASE\nRUN --mount=type=cache,target=/c,id=npm ${command}`);
+    const fill = step(
+      "head -c 300000 /dev/urandom > /c/big; mkdir /c/d; echo 1 > /c/d/one; ln -s one /c/d/link; ln /c/d/one /c/hard",
+    );
+    assert.deepEqual((await freshBuild(fill, { cache: { Exports: to("main") } })).warnings, []);
+    const change = step(
+      "test $(cat /c/d/link) = 1 && test -s /c/big && rm /c/d/one && echo 2 > /c/d/two && chmod 700 /c/d",
+    );
+    const changed = await freshBuild(change, { cache: { Imports: read("branch;main"), Exports: to("branch") } });
+    assert.deepEqual([changed.failure, changed.warnings], [undefined, []]);
+    if (kind === "local") {
+      const bytes = filesOf(place).reduce((sum, path) => sum + statSync(join(place, path)).size, 0);
+      assert.ok(bytes < 1_750_000, `${bytes} bytes: the big file is there twice`);
+    }
+    const main = step("test -e /c/d/one -a ! -e /c/d/two");
+    assert.equal((await freshBuild(main, { cache: { Imports: read("main") } })).failure, undefined);
+    const branch = step(
+      "test ! -e /c/d/one && test $(cat /c/d/two) = 2 && test $(stat -c %a /c/d) = 700 && test $(cat /c/hard) = 1",
+    );
+    assert.equal((await freshBuild(branch, { cache: { Imports: read("branch;main") } })).failure, undefined);
+    const none = await freshBuild(step('test -z "$(ls /c)"'), { cache: { Imports: read("other") } });
+    assert.equal(none.failure, undefined);
+  }
+});
+
+test("a damaged cache mount begins empty, with a warning", async () => {
+  const exportDir = join(folder("mount"), "cache");
+  const step = (command: string) =>
+    context(`ARG BASE=scratch\nFROM $BASE\nRUN --mount=type=cache,target=/c,id=m ${command}`);
+  const Exports = [{ Type: "local", Attrs: { dest: exportDir, mounts: "m" } }];
+  await freshBuild(step("head -c 90000 /dev/urandom > /c/x"), { cache: { Exports } });
+  const sizeOf = (path: string) => statSync(join(exportDir, path)).size;
+  const layer = filesOf(exportDir).find((path) => sizeOf(path) > 90_000 && sizeOf(path) < 100_000)!;
+  const damaged = readFileSync(join(exportDir, layer));
+  damaged[50_000]! ^= 1;
+  rmSync(join(exportDir, layer));
+  writeFileSync(join(exportDir, layer), damaged);
+  const { failure, warnings } = await freshBuild(step('test -z "$(ls /c)"'), { importDir: exportDir });
+  assert.equal(failure, undefined);
+  assert.match(warnings.join(), /cache mount m begins empty: /);
 });
 
 test("a registry that can't be reached is a warning on both sides", async () => {

@@ -21,6 +21,31 @@ export interface ExportSettings {
   readonly reset: boolean;
   readonly maxSizeBytes: number | undefined;
   readonly maxAgeMs: number | undefined;
+  readonly mounts: MountSettings;
+}
+
+/** Which cache mounts go along. */
+export interface MountSettings {
+  /** Ids, or all of them. */
+  readonly ids: "all" | "none" | ReadonlySet<string>;
+  /** What contents are kept apart by; for imports, the first that has a mount counts. */
+  readonly scopes: readonly string[];
+}
+
+/** Reads `mounts` (true, false, or ids between semicolons) and `mounts-scope` (names between semicolons). */
+export function readMountSettings(attributes: Attributes, fallback: "all" | "none"): MountSettings {
+  const text = attributes["mounts"];
+  const parts = (value: string) => value.split(";").filter((each) => each !== "");
+  const ids =
+    text === undefined || text === ""
+      ? fallback
+      : /^(?:1|t|T|TRUE|true|True)$/.test(text)
+        ? "all"
+        : /^(?:0|f|F|FALSE|false|False)$/.test(text)
+          ? "none"
+          : new Set(parts(text));
+  const scopes = parts(attributes["mounts-scope"] ?? "");
+  return { ids, scopes: scopes.length === 0 ? ["default"] : scopes };
 }
 
 export type Attributes = Readonly<Record<string, string>>;
@@ -36,6 +61,8 @@ const exportNames = [
   "reset",
   "max-size",
   "max-age",
+  "mounts",
+  "mounts-scope",
 ];
 
 /** @throws CACHE_ATTRIBUTE_INVALID, EXPORT_ATTRIBUTE_INVALID, EXPORT_UNSUPPORTED. `own` are the kind's further attributes. */
@@ -69,6 +96,7 @@ export function readExportSettings(type: string, attributes: Attributes, own: re
     reset: flag("reset", false),
     maxSizeBytes: attributes["max-size"] === undefined ? undefined : readBytes(attributes["max-size"]),
     maxAgeMs: attributes["max-age"] === undefined ? undefined : readDuration(attributes["max-age"]),
+    mounts: readMountSettings(attributes, "none"),
   };
 }
 

@@ -13,12 +13,13 @@ import type { LayerId, RefStore, RemoteOpener } from "../../storage/refs/index.t
 import type { ExportSettings } from "./cache-attributes.ts";
 import { CacheGraph } from "./cache-graph.ts";
 import type { GraphNode, GraphResult } from "./cache-graph.ts";
-import { cacheBlobs } from "./cache-manifest.ts";
+import { cacheBlobs, readCache } from "./cache-manifest.ts";
 import type { ReadCache } from "./cache-manifest.ts";
 import { nodesOf } from "./cache-nodes.ts";
 import { collectRecords } from "./collect-records.ts";
 import type { CollectedKey } from "./collect-records.ts";
 import type { CacheDestination, CacheDraft } from "./destination.ts";
+import { layerDescriptor } from "./layer-descriptor.ts";
 import { RemoteResults } from "./remote-results.ts";
 import { LayerUses, retain } from "./retention.ts";
 
@@ -217,6 +218,7 @@ export class CacheExport {
     );
     const nowMs = Date.now();
     const made = await destination.update(
+      readCache,
       async (current) => {
         const merged = await this.#merge(current, keys, blobs, nowMs);
         return merged === undefined ? undefined : { ...merged, last: outcome !== undefined };
@@ -301,19 +303,4 @@ export class CacheExport {
     const key = "layer" in piece ? piece.layer : "";
     return Promise.race([this.#written.get(key) ?? Promise.resolve(undefined), Promise.resolve(undefined)]);
   }
-}
-
-/** A layer as caches list it: with what importers must know of it. */
-function layerDescriptor(blob: { descriptor: Descriptor; diffId: Digest; createdMs: number }): Descriptor {
-  const { mediaType, digest, size, annotations } = blob.descriptor;
-  return {
-    mediaType,
-    digest,
-    size,
-    annotations: {
-      "buildkit/createdat": new Date(blob.createdMs).toISOString(),
-      ...annotations,
-      "containerd.io/uncompressed": blob.diffId,
-    },
-  };
 }

@@ -3,13 +3,20 @@
 import { digestOf, messageOf } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { RegistryClient } from "../../distribution/index.ts";
+import { parseReference, referenceName } from "../../formats/oci/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
 import type { control } from "../../formats/proto/index.ts";
 import type { VertexWarning } from "../../graph/solver/index.ts";
-import type { Ref, RemoteOpener } from "../../storage/refs/index.ts";
+import type { CacheMounts, Ref, RemoteOpener } from "../../storage/refs/index.ts";
 import type { WorkerPool } from "../../system/workers/index.ts";
 import type { Store } from "../store/index.ts";
-import { invalid, readDigestAttribute, readExportSettings, requireAttribute } from "./cache-attributes.ts";
+import {
+  invalid,
+  readDigestAttribute,
+  readExportSettings,
+  readMountSettings,
+  requireAttribute,
+} from "./cache-attributes.ts";
 import type { ExportSettings } from "./cache-attributes.ts";
 import { CacheExport } from "./cache-export.ts";
 import type { ExportStep } from "./cache-export.ts";
@@ -18,9 +25,10 @@ import { importKeys } from "./importer.ts";
 import type { OpenedCache } from "./importer.ts";
 import { inlineCache } from "./inline-cache.ts";
 import { LayeredKeyStorage } from "./layered-key-storage.ts";
-import { LocalCacheDestination, openLocalCache } from "./local-cache.ts";
-import { openRegistryCache, RegistryCacheDestination } from "./registry-cache.ts";
+import { LocalCacheDestination, openLocalCache, openLocalMounts } from "./local-cache.ts";
+import { openRegistryCache, openRegistryMounts, RegistryCacheDestination } from "./registry-cache.ts";
 import type { RemoteResults } from "./remote-results.ts";
+import { mountName, TravelingMounts } from "./traveling-mounts.ts";
 
 /** How a build shows the steps of its caches. */
 export interface CacheProgress {
@@ -33,6 +41,7 @@ export interface CachesOptions {
   readonly workers: WorkerPool;
   readonly openRemote: RemoteOpener;
   readonly client: RegistryClient;
+  readonly cacheMounts: CacheMounts;
   readonly remoteResults: RemoteResults;
 }
 
@@ -40,9 +49,11 @@ export class Caches {
   readonly storage: LayeredKeyStorage;
   readonly remoteResults: RemoteResults;
   readonly #o: CachesOptions;
+  readonly #mounts: TravelingMounts;
 
   constructor(options: CachesOptions) {
     this.#o = options;
+    this.#mounts = new TravelingMounts({ ...options, refs: options.store.refs, content: options.store.content });
     const { refs, keys } = options.store;
     this.remoteResults = options.remoteResults;
     this.storage = new LayeredKeyStorage({
@@ -68,10 +79,14 @@ export class Caches {
       entries.map(async (entry, index) => {
         const step = stepOf(progress, `cache import ${index}`, `importing cache manifest from ${nameOf(entry)}`);
         try {
-          const opened = await this.#open(entry, signal);
-          const imported = stack.use(importKeys(opened, this.remoteResults));
+          const mounts = this.#importMounts(entry, step, stack, signal).catch((error: unknown) => {
+            if (!signal.aborted) step.warn(`cache mounts of ${nameOf(entry)} are not used: ${messageOf(error)}`);
+          });
+          const [opened] = await Promise.allSettled([this.#open(entry, signal), mounts]);
+          if (opened.status === "rejected") throw opened.reason;
+          const imported = stack.use(importKeys(opened.value, this.remoteResults));
           stack.defer(this.storage.attach(imported.keys));
-          const { damaged } = opened.cache;
+          const { damaged } = opened.value.cache;
           if (imported.missing > 0)
             step.warn(`${nameOf(entry)}: ${imported.missing} results are left out, their layers are not there`);
           if (damaged > 0) step.warn(`${nameOf(entry)}: ${damaged} damaged parts of the index are left out`);
@@ -83,6 +98,30 @@ export class Caches {
       }),
     );
     return stack;
+  }
+
+  /** Exports the cache mounts of the build to each entry of `--cache-to` that wants them. */
+  async exportMounts(request: control.SolveRequest, progress: CacheProgress, signal: AbortSignal): Promise<void> {
+    for (const [index, entry] of (request.Cache?.Exports ?? []).entries()) {
+      if (entry.Type === "inline") continue;
+      const { destination, settings } = this.#destination(entry);
+      const { ids, scopes } = settings.mounts;
+      if (ids === "none") continue;
+      const step = stepOf(progress, `cache mounts ${index} ${request.Ref}`, "exporting cache mounts");
+      await this.#mounts.export(
+        {
+          destination: destination.mounts(),
+          scope: scopes[0]!,
+          ids: ids === "all" ? undefined : ids,
+          maxSizeBytes: settings.maxSizeBytes,
+          maxAgeMs: settings.maxAgeMs,
+          status: (line, completed) => step.status(line, { completed }),
+          warn: (text) => step.warn(text),
+        },
+        signal,
+      );
+      step.completed();
+    }
   }
 
   /** An export for each entry of `--cache-to`. @throws CACHE_ATTRIBUTE_INVALID, CACHE_UNWRITABLE. */
@@ -123,6 +162,33 @@ export class Caches {
         layers: ref.layers,
         blobs: blobs.map(({ descriptor }) => descriptor.digest),
       });
+  }
+
+  async #importMounts(
+    entry: control.CacheOptionsEntry,
+    step: ExportStep,
+    stack: DisposableStack,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { Type: type, Attrs: attributes } = entry;
+    const { ids, scopes } = readMountSettings(attributes, "all");
+    if (ids === "none") return;
+    const tag = attributes["tag"] || "latest";
+    const dir = attributes["src"] ?? "";
+    const found =
+      type === "local"
+        ? await openLocalMounts(dir, tag)
+        : type === "registry"
+          ? await openRegistryMounts(this.#o.client, attributes["ref"] ?? "", signal)
+          : undefined;
+    if (found === undefined) return;
+    const repository = () => referenceName(parseReference(attributes["ref"] ?? ""));
+    const remote =
+      type === "local" ? { kind: "layout", directory: dir } : { kind: "registry", repository: repository() };
+    const mounts = ids === "all" ? found.mounts : found.mounts.filter(({ id }) => ids.has(mountName(id)));
+    stack.defer(
+      this.#mounts.attach({ mounts, scopes, remote: JSON.stringify(remote), warn: (text) => step.warn(text) }),
+    );
   }
 
   #open(entry: control.CacheOptionsEntry, signal: AbortSignal): Promise<OpenedCache> {

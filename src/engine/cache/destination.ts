@@ -3,15 +3,28 @@
 
 import type { Digest } from "../../base/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
-import type { CacheBlobs, ReadCache } from "./cache-manifest.ts";
+import type { SmallBlobReader } from "./cache-manifest.ts";
 
-/** What a cache is to become. */
+/** The manifest of what is exported and its config, to be stored in this order. */
+export interface DestinationBlobs {
+  readonly config: { readonly descriptor: Descriptor; readonly bytes: Uint8Array };
+  readonly manifest: { readonly descriptor: Descriptor; readonly bytes: Uint8Array };
+}
+
+/** What a destination is to become. */
 export interface CacheDraft {
-  readonly blobs: CacheBlobs;
+  readonly blobs: DestinationBlobs;
   /** Every layer that it needs; all of them were put. */
   readonly layers: ReadonlySet<Digest>;
   /** The build is over: time to clear away what nothing needs. */
   readonly last: boolean;
+}
+
+/** What is there, as far as destinations must know it. */
+export interface Current {
+  /** The manifest first, then what else it has besides layers. */
+  readonly parts: readonly Digest[];
+  readonly layers: ReadonlyMap<Digest, Descriptor>;
 }
 
 export interface CacheDestination {
@@ -22,11 +35,14 @@ export interface CacheDestination {
   /** Puts a blob from a file; it is verified on the way. */
   put(descriptor: Descriptor, path: string, signal: AbortSignal): Promise<void>;
   /**
-   * Makes the cache what `make` gives for what it is now; undefined leaves it. `make` may be called again, with what another
-   * exporter made of it meanwhile.
+   * Makes what is there what `make` gives for what `read` makes of it; undefined leaves it. Both may be called again, with what
+   * another exporter made of it meanwhile.
    */
-  update(
-    make: (current: ReadCache | undefined) => Promise<CacheDraft | undefined>,
+  update<T extends Current>(
+    read: (manifest: Uint8Array, readBlob: SmallBlobReader) => Promise<T>,
+    make: (current: T | undefined) => Promise<CacheDraft | undefined>,
     signal: AbortSignal,
-  ): Promise<CacheBlobs | undefined>;
+  ): Promise<DestinationBlobs | undefined>;
+  /** The place beside this one where cache mounts are kept. */
+  mounts(): CacheDestination;
 }

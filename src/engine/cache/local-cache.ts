@@ -6,16 +6,27 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { BuildError, digestOf, errnoOf, hexOf, isBuildError, isDigest } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
-import { encodeIndex, MAX_MANIFEST_BYTES, mediaTypes, parseIndex } from "../../formats/oci/index.ts";
+import {
+  encodeIndex,
+  isIndexType,
+  isManifestType,
+  manifestMediaType,
+  MAX_MANIFEST_BYTES,
+  mediaTypes,
+  parseIndex,
+  parseManifest,
+} from "../../formats/oci/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
 import { lockFile } from "../../system/linux/index.ts";
 import type { WorkerPool } from "../../system/workers/index.ts";
 import { layoutMarker, writeBeside } from "../exporters/index.ts";
 import type { WriteLayoutInput } from "../exporters/index.ts";
 import { readCache } from "./cache-manifest.ts";
-import type { CacheBlobs, ReadCache } from "./cache-manifest.ts";
-import type { CacheDestination, CacheDraft } from "./destination.ts";
+import type { SmallBlobReader } from "./cache-manifest.ts";
+import type { CacheDestination, CacheDraft, Current, DestinationBlobs } from "./destination.ts";
 import type { OpenedCache } from "./importer.ts";
+import { readMounts } from "./mount-manifest.ts";
+import type { ReadMounts } from "./mount-manifest.ts";
 
 const REF_NAME = "org.opencontainers.image.ref.name";
 /** Small blobs of a cache: manifests and configs. */
@@ -65,10 +76,12 @@ export class LocalCacheDestination implements CacheDestination {
   readonly name = "exporting cache to client directory";
   readonly #o: LocalDestinationOptions;
   readonly #written = new Set<Digest>();
+  #reset: boolean;
 
   /** Makes the folder where there is none. */
   constructor(options: LocalDestinationOptions) {
     this.#o = options;
+    this.#reset = options.reset;
     fs.mkdirSync(join(options.dir, "blobs", "sha256"), { recursive: true, mode: 0o755 });
   }
 
@@ -88,15 +101,16 @@ export class LocalCacheDestination implements CacheDestination {
     this.#written.add(digest);
   }
 
-  async update(
-    make: (current: ReadCache | undefined) => Promise<CacheDraft | undefined>,
-  ): Promise<CacheBlobs | undefined> {
-    const { dir, tag, reset } = this.#o;
+  async update<T extends Current>(
+    read: (manifest: Uint8Array, readBlob: SmallBlobReader) => Promise<T>,
+    make: (current: T | undefined) => Promise<CacheDraft | undefined>,
+  ): Promise<DestinationBlobs | undefined> {
+    const { dir, tag } = this.#o;
     const lock = await lockIndex(dir);
     try {
       const entries = tryReadIndex(dir);
       const old = entries.find((each) => each.annotations?.[REF_NAME] === tag);
-      const current = old === undefined || reset ? undefined : await tryReadCache(dir, old.digest);
+      const current = old === undefined || this.#reset ? undefined : await tryRead(dir, old.digest, read);
       const draft = await make(current);
       if (draft === undefined) return undefined;
       const { blobs } = draft;
@@ -107,34 +121,35 @@ export class LocalCacheDestination implements CacheDestination {
       writeBeside(join(dir, "oci-layout"), 0o644, (fd) => writeAll(fd, layoutMarker));
       const entry: Descriptor = { ...blobs.manifest.descriptor, annotations: { [REF_NAME]: tag } };
       const manifests = [...entries.filter((each) => each !== old), entry];
-      writeBeside(join(dir, "index.json"), 0o644, (fd) =>
-        writeAll(fd, encodeIndex({ mediaType: mediaTypes.ociIndex, manifests })),
-      );
-      await this.#sweep(manifests, current, draft);
+      const index = encodeIndex({ mediaType: mediaTypes.ociIndex, manifests });
+      writeBeside(join(dir, "index.json"), 0o644, (fd) => writeAll(fd, index));
+      this.#sweep(manifests, current, draft);
+      this.#reset = false;
       return blobs;
     } finally {
       fs.closeSync(lock);
     }
   }
 
+  mounts(): CacheDestination {
+    return new LocalCacheDestination({ ...this.#o, tag: mountsTag(this.#o.tag) });
+  }
+
   /** Removes blobs that no entry of the index needs: at once where they belonged to what was replaced, else when they are old. */
-  async #sweep(manifests: readonly Descriptor[], current: ReadCache | undefined, draft: CacheDraft): Promise<void> {
-    const { dir, reset } = this.#o;
+  #sweep(manifests: readonly Descriptor[], current: Current | undefined, draft: CacheDraft): void {
+    const { dir } = this.#o;
     if (!draft.last && current === undefined) return;
     const needed = new Set<Digest>([draft.blobs.config.descriptor.digest, ...draft.layers]);
     for (const { digest } of manifests) {
       needed.add(digest);
-      if (digest === draft.blobs.manifest.descriptor.digest) continue;
-      const other = await tryReadCache(dir, digest);
       // What can't be read may need anything.
-      if (other === undefined) return;
-      for (const each of [...other.parts, ...other.layers.keys()]) needed.add(each);
+      if (digest !== draft.blobs.manifest.descriptor.digest && !addReferenced(dir, digest, needed)) return;
     }
     const gone = current === undefined ? [] : [...current.parts, ...current.layers.keys()];
     for (const digest of gone) if (!needed.has(digest)) fs.rmSync(blobPath(dir, digest), { force: true });
     if (!draft.last) return;
     const folder = join(dir, "blobs", "sha256");
-    const limit = reset ? Infinity : Date.now() - UNREFERENCED_MS;
+    const limit = this.#reset ? Infinity : Date.now() - UNREFERENCED_MS;
     for (const name of fs.readdirSync(folder)) {
       const digest = `sha256:${name}`;
       if (isDigest(digest) && (needed.has(digest) || this.#written.has(digest))) continue;
@@ -142,6 +157,41 @@ export class LocalCacheDestination implements CacheDestination {
       const modified = fs.lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
       if (modified < limit) fs.rmSync(path, { force: true, recursive: true });
     }
+  }
+}
+
+/** Under which tag the cache mounts that go with a cache are. */
+export function mountsTag(tag: string): string {
+  return `${tag}.mounts`;
+}
+
+/** The cache mounts that go with a cache; undefined where there are none. @throws CACHE_DAMAGED, INVALID_IMAGE. */
+export async function openLocalMounts(dir: string, tag: string): Promise<ReadMounts | undefined> {
+  const root = tryReadIndex(dir).find((each) => each.annotations?.[REF_NAME] === mountsTag(tag))?.digest;
+  if (root === undefined) return undefined;
+  return readMounts(readSmall(dir, root), (each) => Promise.resolve(readSmall(dir, each.digest)));
+}
+
+/** Adds all that a manifest or index names, however far; false where that can't be told. */
+function addReferenced(dir: string, digest: Digest, needed: Set<Digest>, depth = 0): boolean {
+  if (depth > 4) return false;
+  try {
+    const bytes = readSmall(dir, digest);
+    needed.add(digest);
+    if (isIndexType(manifestMediaType(bytes))) {
+      return parseIndex(bytes).manifests.every((each) => {
+        needed.add(each.digest);
+        return isIndexType(each.mediaType) || isManifestType(each.mediaType)
+          ? addReferenced(dir, each.digest, needed, depth + 1)
+          : true;
+      });
+    }
+    const { config, layers } = parseManifest(bytes);
+    for (const each of [config, ...layers]) needed.add(each.digest);
+    return true;
+  } catch (error) {
+    if (!isBuildError(error)) throw error;
+    return false;
   }
 }
 
@@ -183,9 +233,13 @@ function tryReadIndex(dir: string): readonly Descriptor[] {
   }
 }
 
-async function tryReadCache(dir: string, digest: Digest): Promise<ReadCache | undefined> {
+async function tryRead<T>(
+  dir: string,
+  digest: Digest,
+  read: (manifest: Uint8Array, readBlob: SmallBlobReader) => Promise<T>,
+): Promise<T | undefined> {
   try {
-    return await readCache(readSmall(dir, digest), (each) => Promise.resolve(readSmall(dir, each.digest)));
+    return await read(readSmall(dir, digest), (each) => Promise.resolve(readSmall(dir, each.digest)));
   } catch (error) {
     if (!isBuildError(error)) throw error;
     return undefined;

@@ -10,14 +10,17 @@ import {
   MAX_MANIFEST_BYTES,
   parseReference,
   referenceName,
+  referenceString,
   tagNameOnly,
   withDigest,
 } from "../../formats/oci/index.ts";
 import type { Descriptor, Reference } from "../../formats/oci/index.ts";
 import { readCache } from "./cache-manifest.ts";
-import type { CacheBlobs, ReadCache } from "./cache-manifest.ts";
-import type { CacheDestination, CacheDraft } from "./destination.ts";
+import type { SmallBlobReader } from "./cache-manifest.ts";
+import type { CacheDestination, CacheDraft, Current, DestinationBlobs } from "./destination.ts";
 import type { OpenedCache } from "./importer.ts";
+import { readMounts } from "./mount-manifest.ts";
+import type { ReadMounts } from "./mount-manifest.ts";
 
 const MAX_SMALL_BYTES = 16 << 20;
 const MAX_ROUNDS = 20;
@@ -32,7 +35,7 @@ export async function openRegistryCache(
 ): Promise<OpenedCache> {
   const ref = tagNameOnly(parseReference(text));
   return {
-    cache: await readAt(client, ref, signal),
+    cache: await readAt(client, ref, readCache, signal),
     remote: JSON.stringify({ kind: "registry", repository: referenceName(ref), cache: true }),
   };
 }
@@ -67,14 +70,15 @@ export class RegistryCacheDestination implements CacheDestination {
     await this.#pusher.blob(this.#ref, descriptor, { path }, { signal });
   }
 
-  async update(
-    make: (current: ReadCache | undefined) => Promise<CacheDraft | undefined>,
+  async update<T extends Current>(
+    read: (manifest: Uint8Array, readBlob: SmallBlobReader) => Promise<T>,
+    make: (current: T | undefined) => Promise<CacheDraft | undefined>,
     signal: AbortSignal,
-  ): Promise<CacheBlobs | undefined> {
-    let written: CacheBlobs | undefined;
+  ): Promise<DestinationBlobs | undefined> {
+    let written: DestinationBlobs | undefined;
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const startMs = performance.now();
-      const current = await this.#current(signal);
+      const current = this.#reset ? undefined : await tryReadAt(this.#client, this.#ref, read, signal);
       // What is there is what was written: nobody came between.
       if (written !== undefined && current?.parts[0] === written.manifest.descriptor.digest) return written;
       const draft = await make(current);
@@ -93,23 +97,50 @@ export class RegistryCacheDestination implements CacheDestination {
     return written;
   }
 
-  async #current(signal: AbortSignal): Promise<ReadCache | undefined> {
-    if (this.#reset) return undefined;
-    try {
-      return await readAt(this.#client, this.#ref, signal);
-    } catch (error) {
-      if (!isBuildError(error)) throw error;
-      if (["IMAGE_NOT_FOUND", "BLOB_NOT_FOUND", "CACHE_DAMAGED", "INVALID_IMAGE"].includes(error.code))
-        return undefined;
-      throw error;
-    }
+  mounts(): CacheDestination {
+    const ref = referenceString(mountsReference(this.#ref));
+    return new RegistryCacheDestination({ client: this.#client, ref, reset: this.#reset });
   }
 }
 
-async function readAt(client: RegistryClient, ref: Reference, signal: AbortSignal): Promise<ReadCache> {
+/** The cache mounts that go with a cache; undefined where there are none. @throws REGISTRY_*, INVALID_IMAGE. */
+export async function openRegistryMounts(
+  client: RegistryClient,
+  text: string,
+  signal: AbortSignal,
+): Promise<ReadMounts | undefined> {
+  return tryReadAt(client, mountsReference(tagNameOnly(parseReference(text))), readMounts, signal);
+}
+
+function mountsReference({ domain, path, tag }: Reference): Reference {
+  return { domain, path, tag: `${tag ?? "latest"}.mounts`.slice(0, 128) };
+}
+
+/** Undefined where there is nothing, or nothing that can be used. */
+async function tryReadAt<T>(
+  client: RegistryClient,
+  ref: Reference,
+  read: (manifest: Uint8Array, readBlob: SmallBlobReader) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  try {
+    return await readAt(client, ref, read, signal);
+  } catch (error) {
+    if (!isBuildError(error)) throw error;
+    if (["IMAGE_NOT_FOUND", "BLOB_NOT_FOUND", "CACHE_DAMAGED", "INVALID_IMAGE"].includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
+async function readAt<T>(
+  client: RegistryClient,
+  ref: Reference,
+  read: (manifest: Uint8Array, readBlob: SmallBlobReader) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
   const { bytes } = await client.manifest(ref, signal);
   const repository: Reference = { domain: ref.domain, path: ref.path };
-  return readCache(bytes, async (descriptor) => {
+  return read(bytes, async (descriptor) => {
     if (isIndexType(descriptor.mediaType) || isManifestType(descriptor.mediaType)) {
       if (descriptor.size > MAX_MANIFEST_BYTES) throw damaged(descriptor.digest);
       return (await client.manifest(withDigest(repository, descriptor.digest), signal)).bytes;

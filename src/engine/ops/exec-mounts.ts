@@ -121,7 +121,7 @@ class MountPreparer {
     const base = this.#input(mount);
     const id = mount.cacheOpt?.ID || dest;
     const seed = async (path: string) => {
-      if (base === undefined) return;
+      if (base === undefined) throw new Error("no seed");
       await using view = await refs.view(base, signal);
       const copied = await runToEnd(["cp", "-a", `${view.path}/.`, path], { signal });
       if (copied.exitCode !== 0) throw new Error(`filling cache mount ${id}: ${copied.stderr.toString().trim()}`);
@@ -129,7 +129,7 @@ class MountPreparer {
     const request = {
       name: base === undefined ? id : `${id}:${base.id}`,
       description: `cached mount ${dest} from exec`,
-      seed,
+      ...(base === undefined ? {} : { seed }),
     };
     const sharing = sharingOf(mount.cacheOpt?.sharing ?? pb.CacheSharingOpt.SHARED);
     const cache = this.#stack.use(await cacheMounts.acquire({ ...request, sharing }, signal));

@@ -94,6 +94,7 @@ export class Engine implements AsyncDisposable {
       workers,
       remoteResults,
       client,
+      cacheMounts: this.cacheMounts,
       openRemote: (remote) => images.openRemote(remote),
     });
     this.#solver = new Solver({
@@ -167,9 +168,9 @@ export class Engine implements AsyncDisposable {
       logDir: newLogDir(this.#options.root, request.Ref),
     });
     const note = (text: string) => progress.internal(digestOf(`note ${text}`), `[internal] ${text}`).completed();
+    const exports = this.#caches.exports(request, progress);
     this.#notes.add(note);
     const job = this.#solver.job(progress);
-    const exports = this.#caches.exports(request, progress);
     const importing = this.#caches.import(request.Cache?.Imports ?? [], progress, options.signal);
     try {
       const result = await this.#frontend(request, job, context, progress, options.signal);
@@ -194,10 +195,13 @@ export class Engine implements AsyncDisposable {
       try {
         return await this.#attempt(run, job);
       } catch (error) {
-        const lost = this.#lost.since(mark).filter(({ layer }) => !seen.has(layer));
+        // What a process said by its exit code has nothing to do with layers.
+        const isExit = isBuildError(error) && error.exitCode !== undefined;
+        const lost = (isExit ? [] : this.#lost.since(mark)).filter(({ layer }) => !seen.has(layer));
         if (lost.length === 0 || run.signal.aborted) {
           const kind = run.signal.aborted ? "canceled" : "failed";
           await Promise.all(run.exports.map((each) => each.finish({ kind, ids: [], layers: new Set() })));
+          if (kind === "failed") await this.#caches.exportMounts(run.request, run.progress, run.signal);
           throw error;
         }
         for (const each of lost) {
@@ -219,7 +223,7 @@ export class Engine implements AsyncDisposable {
       ids: built.flatMap(({ ids }) => [...ids]),
       layers: new Set(built.flatMap((each) => (each.result?.kind === "ref" ? each.result.ref.layers : []))),
     };
-    const [exported, ...cached] = await Promise.all([
+    const [exported, ...cached] = await allDone([
       runExporters({
         request,
         session,
@@ -231,6 +235,7 @@ export class Engine implements AsyncDisposable {
         signal,
       }),
       ...exports.map((each) => each.finish(outcome)),
+      this.#caches.exportMounts(request, progress, signal).then(() => ({})),
     ]);
     return Object.assign({}, ...cached, exported) as Record<string, string>;
   }
@@ -320,6 +325,15 @@ export class Engine implements AsyncDisposable {
     await scope.join();
     return built;
   }
+}
+
+/** Waits for the end of all, also when one fails. */
+async function allDone<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const ended = await Promise.allSettled(work);
+  return ended.map((each) => {
+    if (each.status === "rejected") throw each.reason;
+    return each.value;
+  });
 }
 
 interface EngineParts {

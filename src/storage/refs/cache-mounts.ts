@@ -24,7 +24,7 @@ export interface CacheMountRequest {
   readonly name: string;
   readonly sharing: Sharing;
   readonly description: string;
-  /** Fills a new, empty folder. */
+  /** Fills a new, empty folder; without it, `onNew` may. */
   readonly seed?: (path: string) => Promise<void>;
 }
 
@@ -45,6 +45,10 @@ interface Row extends Record<string, unknown> {
 const POLL_MS = 100;
 
 export class CacheMounts {
+  /** Fills the new, empty folder of a name that brings no seed of its own. */
+  onNew: ((name: string, path: string, signal: AbortSignal) => Promise<void>) | undefined;
+  /** Told of every folder that a step gets. */
+  onUse: ((name: string) => void) | undefined;
   readonly #root: string;
   readonly #db: Database;
   readonly #now: () => number;
@@ -72,6 +76,7 @@ export class CacheMounts {
 
   /** The folder of a name, made when there is none; waits for a locked one. */
   async acquire(request: CacheMountRequest, signal: AbortSignal): Promise<CacheMount> {
+    this.onUse?.(request.name);
     for (;;) {
       signal.throwIfAborted();
       const rows = this.#byName.all(request.name);
@@ -90,7 +95,7 @@ export class CacheMounts {
         closeSync(fd);
       }
       if (rows.length === 0 || request.sharing === "private") {
-        const made = await this.#make(request);
+        const made = await this.#make(request, signal);
         if (made !== undefined) return made;
       }
       await sleep(POLL_MS, undefined, { signal });
@@ -132,7 +137,7 @@ export class CacheMounts {
   }
 
   /** Undefined when somebody else made the name meanwhile. The row comes first, so that others wait for the seed to be whole. */
-  async #make(request: CacheMountRequest): Promise<CacheMount | undefined> {
+  async #make(request: CacheMountRequest, signal: AbortSignal): Promise<CacheMount | undefined> {
     const id = `cm${randomBytes(8).toString("hex")}`;
     const unfinished = join(this.#root, id, "new");
     mkdirSync(unfinished, { recursive: true, mode: 0o755 });
@@ -149,7 +154,8 @@ export class CacheMounts {
         closeSync(fd);
         return undefined;
       }
-      await request.seed?.(unfinished);
+      if (request.seed !== undefined) await request.seed(unfinished);
+      else await this.onNew?.(request.name, unfinished, signal);
       renameSync(unfinished, this.path(id));
     } catch (error) {
       this.#remove.run(id);

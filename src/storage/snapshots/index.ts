@@ -18,3 +18,4 @@ export { LayerUnpacker, unpackLayer } from "./unpack-layer.ts";
 export type { DeferredLink, UnpackedLayer, UnpackLayerInput, UnpackLimits } from "./unpack-layer.ts";
 export { TreeHasher } from "./tree-hasher.ts";
 export type { HashableTree, HashRequest, NodeKind } from "./tree-hasher.ts";
+export type { ListFolderInput, StageChangesInput, StagedChanges, TreeState } from "./folder-changes.ts";

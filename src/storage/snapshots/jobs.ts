@@ -3,6 +3,7 @@
 import { directContext, type Job, type JobContext } from "../../system/workers/index.ts";
 import { extractChanges, flattenLayers } from "./copy-layers.ts";
 import { diskUsage } from "./disk-usage.ts";
+import { listFolder, stageChanges } from "./folder-changes.ts";
 import { hashTree } from "./hash-tree.ts";
 import { packLayer } from "./pack-layer.ts";
 import { removeTree } from "./remove-tree.ts";
@@ -19,6 +20,8 @@ export const snapshotJobs: Readonly<Record<string, Job>> = {
   flattenLayers,
   extractChanges,
   hashTree,
+  listFolder,
+  stageChanges,
 };
 
 /** Runs jobs in the calling thread: for tests and for tools without a pool. */
