@@ -23,7 +23,7 @@ export function keyValues(
   return result;
 }
 
-/** `id=…,src=…|env=…[,type=file|env]`. */
+/** `id=…,src=…|env=…[,type=file|env][,cache-input=true]`. */
 export function parseSecret(text: string): SecretSource {
   let fields: string[];
   try {
@@ -32,6 +32,7 @@ export function parseSecret(text: string): SecretSource {
     throw new Error(`failed to parse csv secret: ${(error as Error).message}`, { cause: error });
   }
   let [type, id, file, env] = ["", "", "", ""];
+  let isInput = false;
   for (const field of fields) {
     const { key: rawKey, value } = cut(field, "=");
     const key = rawKey.toLowerCase();
@@ -44,6 +45,12 @@ export function parseSecret(text: string): SecretSource {
       case "id":
         id = value;
         break;
+      case "cache-input": {
+        const parsed = goBool(value);
+        if (parsed === undefined) throw new Error(`invalid value ${JSON.stringify(value)} for cache-input`);
+        isInput = parsed;
+        break;
+      }
       case "source":
       case "src":
         file = value;
@@ -56,7 +63,7 @@ export function parseSecret(text: string): SecretSource {
     }
   }
   if (type === "env" && env === "") [env, file] = [file, ""];
-  return { id, ...(file === "" ? {} : { file }), ...(env === "" ? {} : { env }) };
+  return { id, ...(file === "" ? {} : { file }), ...(env === "" ? {} : { env }), ...(isInput ? { isInput } : {}) };
 }
 
 /** `default|ID[=SOCKET|KEY[,KEY]]`. */

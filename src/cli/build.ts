@@ -96,7 +96,7 @@ export const build: CommandDefinition = {
     {
       name: "secret",
       kind: "array",
-      help: 'Secret to expose to the build (format: "id=mysecret[,src=/local/secret]" or "id=mysecret,env=NAME")',
+      help: 'Secret to expose to the build (format: "id=mysecret[,src=/local/secret]" or "id=mysecret,env=NAME"; with ",cache-input=true" a changed secret runs its steps again)',
     },
     { name: "shm-size", kind: "bytes", help: "Shared memory size for build containers" },
     {

@@ -1,6 +1,7 @@
 // Every verb, in the order that help lists them.
 
 import { build } from "./build.ts";
+import { cache } from "./cache.ts";
 import type { CommandDefinition } from "./command.ts";
 import { du } from "./du.ts";
 import { images } from "./images.ts";
@@ -9,4 +10,4 @@ import { prune } from "./prune.ts";
 import { rmi } from "./rmi.ts";
 import { version } from "./version.ts";
 
-export const commands: readonly CommandDefinition[] = [build, images, inspect, rmi, du, prune, version];
+export const commands: readonly CommandDefinition[] = [build, images, inspect, rmi, du, prune, cache, version];

@@ -72,6 +72,13 @@ function fakeBuilder(
       for (const each of records) onRecord(each);
       return Promise.resolve();
     },
+    cacheMounts: () =>
+      Promise.resolve([
+        { id: "npm", sizeBytes: 2_500_000, createdAtMs: nowMs - 60_000, usedAtMs: nowMs - 1000, uses: 3 },
+      ]),
+    removeCacheMounts: (ids) => Promise.resolve((ids ?? ["npm"]).filter((id) => id === "npm")),
+    transferCacheMounts: (direction, place, { scopes }) =>
+      Promise.resolve([`${direction} ${place.Type} ${JSON.stringify(place.Attrs)} ${scopes.join()}`]),
     images: () => Promise.resolve([image]),
     inspectImage: (name) => (known(name) ? Promise.resolve(image) : Promise.reject(notFound(name))),
     removeImage: (name) =>

@@ -1,6 +1,7 @@
 // Caches between stores: what one build exports, another takes; what is missing or damaged costs a step, never a build.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
@@ -83,6 +84,57 @@ test("mode=min has the image's layers, mode=max those of every stage", async () 
   for (const importDir of [min, max]) {
     const { steps } = await freshBuild(dir, { importDir });
     assert.deepEqual([...new Set(Object.values(workSteps(steps)))], ["cached"]);
+  }
+});
+
+test("mode=auto leaves out what is made faster than fetched, and says so when asked", async () => {
+  const dir = context(
+    [
+      "ARG BASE=scratch",
+      "FROM $BASE AS cheap",
+      "RUN head -c 30000000 /dev/zero > /big",
+      "FROM $BASE AS dear",
+      "RUN sleep 0.6; echo 1 > /dear",
+      "FROM $BASE",
+      "COPY --from=cheap /bin/sh /x",
+      "COPY --from=dear /dear /dear",
+    ].join("\n"),
+  );
+  const exportDir = join(folder("auto"), "cache");
+  const Exports = [{ Type: "local", Attrs: { dest: exportDir, mode: "auto", explain: "true" } }];
+  const { logs } = await freshBuild(dir, { cache: { Exports } });
+  assert.match(
+    logs,
+    /leaves out \[cheap 2\/2\] RUN head .*: \d+\.\d s to make, about \d+\.\d s to write and fetch 30\.0 MB/,
+  );
+  assert.match(logs, /exports \[dear 2\/2\] RUN sleep/);
+  assert.equal(layersOf(exportDir), 4);
+});
+
+test("a secret that is an input changes the key, and is nowhere in the cache", async () => {
+  const dir = context("ARG BASE=scratch\nFROM $BASE\nRUN --mount=type=secret,id=tok test -s /run/secrets/tok");
+  const exportDir = join(folder("secret"), "cache");
+  const state = async (secret: string, isInput: boolean) => {
+    const { steps, failure } = await freshBuild(dir, {
+      exportDir,
+      importDir: exportDir,
+      secret,
+      secretIsInput: isInput,
+    });
+    assert.equal(failure, undefined);
+    return Object.values(workSteps(steps)).join();
+  };
+  assert.equal(await state("one-secret", true), "done");
+  assert.equal(await state("one-secret", true), "cached");
+  assert.equal(await state("two-secret", true), "done");
+  assert.equal(await state("one-secret", true), "cached");
+  assert.equal(await state("three-secret", false), "done");
+  assert.equal(await state("four-secret", false), "cached");
+  for (const path of filesOf(exportDir)) {
+    const text = readFileSync(join(exportDir, path), "latin1");
+    for (const word of ["one-secret", "two-secret"]) {
+      assert.ok(!text.includes(word) && !text.includes(createHash("sha256").update(word).digest("hex")), path);
+    }
   }
 });
 

@@ -22,6 +22,8 @@ export interface ExportSettings {
   readonly maxSizeBytes: number | undefined;
   readonly maxAgeMs: number | undefined;
   readonly mounts: MountSettings;
+  /** Tells what `mode=auto` chose, and why. */
+  readonly explain: boolean;
 }
 
 /** Which cache mounts go along. */
@@ -61,6 +63,7 @@ const exportNames = [
   "reset",
   "max-size",
   "max-age",
+  "explain",
   "mounts",
   "mounts-scope",
 ];
@@ -97,6 +100,7 @@ export function readExportSettings(type: string, attributes: Attributes, own: re
     maxSizeBytes: attributes["max-size"] === undefined ? undefined : readBytes(attributes["max-size"]),
     maxAgeMs: attributes["max-age"] === undefined ? undefined : readDuration(attributes["max-age"]),
     mounts: readMountSettings(attributes, "none"),
+    explain: flag("explain", false),
   };
 }
 

@@ -21,10 +21,22 @@ import type { CollectedKey } from "./collect-records.ts";
 import type { CacheDestination, CacheDraft } from "./destination.ts";
 import { layerDescriptor } from "./layer-descriptor.ts";
 import { RemoteResults } from "./remote-results.ts";
+import { worthExporting } from "./export-cost.ts";
 import { LayerUses, retain } from "./retention.ts";
+
+/** Keys of a result that was made, or taken from the cache. */
+export interface MadeKeys {
+  readonly ids: Iterable<string>;
+  readonly layers: readonly LayerId[];
+  /** Of the step. */
+  readonly name: string;
+  /** Undefined for one from the cache. */
+  readonly tookMs: number | undefined;
+}
 
 /** The step that an export shows itself as. */
 export interface ExportStep {
+  log(text: string): void;
   status(id: string, update: StatusUpdate): void;
   warn(text: string): void;
   completed(error?: unknown): void;
@@ -61,6 +73,8 @@ export class CacheExport {
   readonly #places = new Semaphore(PARALLEL);
   readonly #written = new Map<string, Promise<Descriptor | undefined>>();
   readonly #ids = new Set<string>();
+  /** Keys of results that take longer to make than to fetch. */
+  readonly #worth = new Set<string>();
   readonly #problems = new Map<string, unknown>();
   #step: ExportStep | undefined;
   #committing: Promise<void> = Promise.resolve();
@@ -72,9 +86,17 @@ export class CacheExport {
   }
 
   /** Told of every result of the build, made or loaded; layers of those just made are put at once. */
-  made(ids: Iterable<string>, layers: readonly LayerId[], isNew: boolean): void {
+  made({ ids, layers, name, tookMs }: MadeKeys): void {
     for (const id of ids) this.#ids.add(id);
-    if (!isNew || this.#o.settings.mode === "min") return;
+    if (tookMs === undefined || this.#o.settings.mode === "min") return;
+    if (this.#o.settings.mode === "auto") {
+      const sizeBytes = this.#o.refs.rows.layer(layers.at(-1) ?? "")?.sizeBytes ?? 0;
+      const choice = worthExporting({ tookMs, sizeBytes });
+      for (const id of ids) if (choice.isWorth) this.#worth.add(id);
+      if (this.#o.settings.explain)
+        this.#showing().log(`${choice.isWorth ? "exports" : "leaves out"} ${name}: ${choice.reason}\n`);
+      if (!choice.isWorth) return;
+    }
     void Promise.all(layers.map((layer) => this.#piece({ layer }))).then(() => this.#commitSoon());
   }
 
@@ -295,7 +317,7 @@ export class CacheExport {
   ): boolean {
     // The layers of a base image are where the image is, unless something was built on them.
     if (key.paths.length === 0) return false;
-    if (this.#o.settings.mode !== "min" || ids.has(key.keyId)) return true;
+    if (this.#o.settings.mode === "max" || ids.has(key.keyId) || this.#worth.has(key.keyId)) return true;
     return pieces.every((piece) => "layer" in piece && outcome?.layers.has(piece.layer) === true);
   }
 

@@ -28,11 +28,13 @@ import { LayeredKeyStorage } from "./layered-key-storage.ts";
 import { LocalCacheDestination, openLocalCache, openLocalMounts } from "./local-cache.ts";
 import { openRegistryCache, openRegistryMounts, RegistryCacheDestination } from "./registry-cache.ts";
 import type { RemoteResults } from "./remote-results.ts";
+import type { MountSource } from "./traveling-mounts.ts";
 import { mountName, TravelingMounts } from "./traveling-mounts.ts";
 
 /** How a build shows the steps of its caches. */
 export interface CacheProgress {
-  internal(digest: Digest, name: string): { readonly digest: Digest } & Omit<ExportStep, "warn">;
+  internal(digest: Digest, name: string): { readonly digest: Digest } & Omit<ExportStep, "warn" | "log">;
+  log(vertex: Digest, stream: 1 | 2, data: Uint8Array): void;
   warn(vertex: Digest, warning: VertexWarning): void;
 }
 
@@ -113,6 +115,7 @@ export class Caches {
           destination: destination.mounts(),
           scope: scopes[0]!,
           ids: ids === "all" ? undefined : ids,
+          unused: false,
           maxSizeBytes: settings.maxSizeBytes,
           maxAgeMs: settings.maxAgeMs,
           status: (line, completed) => step.status(line, { completed }),
@@ -164,15 +167,55 @@ export class Caches {
       });
   }
 
+  /** Exports all cache mounts of this machine to a place, or fills them from one; resolves with their ids. */
+  async transferMounts(
+    direction: "export" | "import",
+    entry: control.CacheOptionsEntry,
+    options: {
+      readonly scopes: readonly string[];
+      readonly onWarning: (text: string) => void;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<string[]> {
+    const { scopes, onWarning: warn, signal } = options;
+    if (direction === "import") {
+      const source = await this.#mountSource(entry, warn, signal);
+      return source === undefined ? [] : this.#mounts.restoreAll({ ...source, scopes }, signal);
+    }
+    const { destination, settings } = this.#destination(entry);
+    const { ids } = settings.mounts;
+    return this.#mounts.export(
+      {
+        ...settings,
+        destination: destination.mounts(),
+        scope: scopes[0]!,
+        ids: typeof ids === "string" ? undefined : ids,
+        unused: true,
+        status: () => {},
+        warn,
+      },
+      signal,
+    );
+  }
+
   async #importMounts(
     entry: control.CacheOptionsEntry,
     step: ExportStep,
     stack: DisposableStack,
     signal: AbortSignal,
   ): Promise<void> {
+    const source = await this.#mountSource(entry, (text) => step.warn(text), signal);
+    if (source !== undefined) stack.defer(this.#mounts.attach(source));
+  }
+
+  async #mountSource(
+    entry: control.CacheOptionsEntry,
+    warn: (text: string) => void,
+    signal: AbortSignal,
+  ): Promise<MountSource | undefined> {
     const { Type: type, Attrs: attributes } = entry;
     const { ids, scopes } = readMountSettings(attributes, "all");
-    if (ids === "none") return;
+    if (ids === "none") return undefined;
     const tag = attributes["tag"] || "latest";
     const dir = attributes["src"] ?? "";
     const found =
@@ -181,14 +224,12 @@ export class Caches {
         : type === "registry"
           ? await openRegistryMounts(this.#o.client, attributes["ref"] ?? "", signal)
           : undefined;
-    if (found === undefined) return;
+    if (found === undefined) return undefined;
     const repository = () => referenceName(parseReference(attributes["ref"] ?? ""));
     const remote =
       type === "local" ? { kind: "layout", directory: dir } : { kind: "registry", repository: repository() };
     const mounts = ids === "all" ? found.mounts : found.mounts.filter(({ id }) => ids.has(mountName(id)));
-    stack.defer(
-      this.#mounts.attach({ mounts, scopes, remote: JSON.stringify(remote), warn: (text) => step.warn(text) }),
-    );
+    return { mounts, scopes, remote: JSON.stringify(remote), warn };
   }
 
   #open(entry: control.CacheOptionsEntry, signal: AbortSignal): Promise<OpenedCache> {
@@ -255,6 +296,7 @@ function stepOf(progress: CacheProgress, id: string, name: string): ExportStep {
   const step = progress.internal(digestOf(id), name);
   return {
     status: (line, update) => step.status(line, update),
+    log: (text) => progress.log(step.digest, 1, Buffer.from(text)),
     warn: (text) => progress.warn(step.digest, { level: 1, short: text, detail: [], url: "" }),
     completed: (error) => step.completed(error),
   };

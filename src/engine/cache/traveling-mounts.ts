@@ -42,8 +42,10 @@ export interface MountSource {
 export interface MountExport {
   readonly destination: CacheDestination;
   readonly scope: string;
-  /** Which mounts; all that were used when undefined. */
+  /** Which mounts, by what users call them; all when undefined. */
   readonly ids: ReadonlySet<string> | undefined;
+  /** Those too that no step of this process used. */
+  readonly unused: boolean;
   readonly maxSizeBytes: number | undefined;
   readonly maxAgeMs: number | undefined;
   readonly status: (line: string, completed: boolean) => void;
@@ -77,21 +79,42 @@ export class TravelingMounts {
     return () => void this.#sources.delete(source);
   }
 
-  /** Exports the mounts that steps of this process used. Never rejects but for the signal. */
-  async export(to: MountExport, signal: AbortSignal): Promise<void> {
+  /** Exports mounts; resolves with what users call them. Never rejects but for the signal. */
+  async export(to: MountExport, signal: AbortSignal): Promise<string[]> {
     try {
-      await this.#export(to, signal);
+      return await this.#export(to, signal);
     } catch (error) {
       signal.throwIfAborted();
       to.warn(`cache mounts are not exported: ${messageOf(error)}`);
+      return [];
     }
   }
 
-  async #export(to: MountExport, signal: AbortSignal): Promise<void> {
+  /** Fills every mount of a source that is not on this machine yet; resolves with what users call them. */
+  async restoreAll(source: MountSource, signal: AbortSignal): Promise<string[]> {
+    const detach = this.attach(source);
+    try {
+      const here = new Set(this.#o.cacheMounts.list().map(({ name }) => name));
+      const wanted = source.mounts.filter(({ id, scope }) => !here.has(id) && source.scopes.includes(scope));
+      const names = [...new Set(wanted.map(({ id }) => id))];
+      for (const name of names) {
+        using _mount = await this.#o.cacheMounts.acquire({ name, sharing: "locked", description: "imported" }, signal);
+      }
+      return names.map(mountName);
+    } finally {
+      detach();
+    }
+  }
+
+  async #export(to: MountExport, signal: AbortSignal): Promise<string[]> {
     const { cacheMounts } = this.#o;
     const made: TravelingMount[] = [];
     for (const { id: folder, name } of cacheMounts.list()) {
-      if (!this.#used.has(name) || to.ids?.has(mountName(name)) === false || made.some(({ id }) => id === name))
+      if (
+        (!to.unused && !this.#used.has(name)) ||
+        to.ids?.has(mountName(name)) === false ||
+        made.some(({ id }) => id === name)
+      )
         continue;
       const line = `exporting cache mount ${mountName(name)}`;
       to.status(line, false);
@@ -105,7 +128,7 @@ export class TravelingMounts {
         to.status(line, true);
       }
     }
-    if (made.length === 0) return;
+    if (made.length === 0) return [];
     await to.destination.update(
       readMounts,
       (current) => {
@@ -120,6 +143,7 @@ export class TravelingMounts {
       },
       signal,
     );
+    return made.map(({ id }) => mountName(id));
   }
 
   /** The layers that a mount consists of now; new ones are packed and put. */

@@ -6,6 +6,7 @@ import type { CacheMap, Op, OpContext, Vertex } from "../../graph/solver/index.t
 import { processFailed } from "./exec-error.ts";
 import { prepareMounts } from "./exec-mounts.ts";
 import { execDigest } from "./cache-digest.ts";
+import { withSecrets } from "./secret-key.ts";
 import type { VertexSys } from "./load.ts";
 import type { OpHost } from "./op-host.ts";
 import type { EngineResult } from "./results.ts";
@@ -27,9 +28,10 @@ export class ExecOp implements Op<EngineResult> {
     this.#host = host;
   }
 
-  cacheMap(): Promise<CacheMap<EngineResult>> {
+  async cacheMap({ signal }: OpContext): Promise<CacheMap<EngineResult>> {
     const { digest, deps } = execDigest(this.#op, this.#sys.platform, this.#vertex.inputs.length);
-    return Promise.resolve({ digest, deps: this.#host.depsOf(deps) });
+    const key = await withSecrets(digest, this.#op, this.#sys.context.session, signal);
+    return { digest: key, deps: this.#host.depsOf(deps) };
   }
 
   async exec(inputs: readonly EngineResult[], context: OpContext): Promise<EngineResult[]> {

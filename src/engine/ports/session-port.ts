@@ -14,6 +14,8 @@ export interface SessionPort {
   localDir(name: string): string | undefined;
   /** A secret's bytes, or undefined when the client has none of that id. */
   secret(id: string, signal?: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Whether the steps that use a secret are to run again when it changes. Defaults to no: secrets enter no cache key. */
+  secretIsInput?(id: string): boolean;
   /** Path of an SSH agent's socket, or undefined when none is forwarded under `id` ("default" when empty). */
   sshAgent(id: string): Promise<string | undefined>;
   /** Where the exporter at `index` of the request writes; undefined for exporters without output of their own. */

@@ -101,10 +101,15 @@ export class Engine implements AsyncDisposable {
       parallelism: options.parallelism ?? Math.max(2, availableParallelism()),
       storage: this.#caches.storage,
       results: new EngineResults(store.refs, remoteResults),
-      onResult: ({ result, jobs, tookMs }) => {
+      onResult: ({ vertex, result, jobs, tookMs }) => {
         for (const job of jobs) {
           for (const each of this.#exports.get(job) ?? []) {
-            each.made(result.ids, result.result.kind === "ref" ? result.result.ref.layers : [], tookMs !== undefined);
+            each.made({
+              ids: result.ids,
+              layers: result.result.kind === "ref" ? result.result.ref.layers : [],
+              name: vertex.name,
+              tookMs,
+            });
           }
         }
       },
@@ -247,6 +252,11 @@ export class Engine implements AsyncDisposable {
     const step = progress.internal(digestOf(`lost ${layer}`), "[internal] cached layer lost");
     progress.warn(step.digest, { level: 1, short: text, detail: [], url: "" });
     step.completed();
+  }
+
+  /** Exports cache mounts to a place, or fills them from one; see `Caches.transferMounts`. */
+  transferCacheMounts(...args: Parameters<Caches["transferMounts"]>): Promise<string[]> {
+    return this.#caches.transferMounts(...args);
   }
 
   /** What disk usage and pruning work on. */

@@ -66,6 +66,29 @@ export interface ImageDetails extends ImageRecord {
   }[];
 }
 
+/** A cache mount; times are milliseconds since the epoch. */
+export interface CacheMountRecord {
+  /** What Dockerfiles call it: `id=`, else its target. */
+  readonly id: string;
+  readonly sizeBytes: number;
+  readonly createdAtMs: number;
+  readonly usedAtMs: number;
+  readonly uses: number;
+}
+
+/** A place as `--cache-to` and `--cache-from` have it. */
+export interface CachePlace {
+  readonly Type: string;
+  readonly Attrs: { [key: string]: string };
+}
+
+export interface CacheMountTransfer {
+  /** The scope to write; for import the scopes to look in, in order. */
+  readonly scopes: readonly string[];
+  readonly onWarning: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
 export interface Builder extends AsyncDisposable {
   readonly name: string;
   readonly driver: "embedded" | "remote";
@@ -75,6 +98,15 @@ export interface Builder extends AsyncDisposable {
   diskUsage(options: { readonly filters: readonly string[] }): Promise<UsageRecord[]>;
   /** Removes records; each is reported as it goes. */
   prune(options: PruneOptions, onRecord: (record: UsageRecord) => void, signal: AbortSignal): Promise<void>;
+  cacheMounts(): Promise<CacheMountRecord[]>;
+  /** Removes cache mounts by id, or all; those in use stay. Resolves with the ids removed. */
+  removeCacheMounts(ids: readonly string[] | undefined, signal: AbortSignal): Promise<string[]>;
+  /** Resolves with the ids that were written or filled. */
+  transferCacheMounts(
+    direction: "export" | "import",
+    place: CachePlace,
+    options: CacheMountTransfer,
+  ): Promise<string[]>;
   images(): Promise<ImageRecord[]>;
   /** @throws IMAGE_NOT_FOUND. */
   inspectImage(name: string): Promise<ImageDetails>;

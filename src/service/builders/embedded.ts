@@ -2,9 +2,13 @@
 
 import { Engine } from "../../engine/index.ts";
 import type { EngineOptions, SessionPort } from "../../engine/index.ts";
-import type { control } from "../../formats/proto/index.ts";
+import { create } from "@bufbuild/protobuf";
+import { control } from "../../formats/proto/index.ts";
 import type {
   Builder,
+  CacheMountRecord,
+  CacheMountTransfer,
+  CachePlace,
   ExporterResponse,
   ImageDetails,
   ImageRecord,
@@ -12,6 +16,7 @@ import type {
   SolveOptions,
   UsageRecord,
 } from "./builder.ts";
+import { listCacheMounts, removeCacheMounts } from "./cache-mounts.ts";
 import { diskUsage, prune } from "./usage.ts";
 import { describeImage, findImage, listImages, removeImage } from "./images.ts";
 
@@ -43,6 +48,22 @@ class EmbeddedBuilder implements Builder {
 
   prune(options: PruneOptions, onRecord: (record: UsageRecord) => void, signal: AbortSignal): Promise<void> {
     return prune(this.#engine, options, onRecord, signal);
+  }
+
+  cacheMounts(): Promise<CacheMountRecord[]> {
+    return listCacheMounts(this.#engine);
+  }
+
+  removeCacheMounts(ids: readonly string[] | undefined, signal: AbortSignal): Promise<string[]> {
+    return removeCacheMounts(this.#engine, ids, signal);
+  }
+
+  transferCacheMounts(
+    direction: "export" | "import",
+    place: CachePlace,
+    options: CacheMountTransfer,
+  ): Promise<string[]> {
+    return this.#engine.transferCacheMounts(direction, create(control.CacheOptionsEntrySchema, place), options);
   }
 
   images(): Promise<ImageRecord[]> {

@@ -1,5 +1,8 @@
 export type {
   Builder,
+  CacheMountRecord,
+  CacheMountTransfer,
+  CachePlace,
   ExporterResponse,
   ImageDetails,
   ImageRecord,

@@ -13,6 +13,8 @@ export interface SecretSource {
   readonly id: string;
   readonly file?: string;
   readonly env?: string;
+  /** Steps that use it run again when it changes. Defaults to false. */
+  readonly isInput?: boolean;
 }
 
 /** An agent to forward: a socket, or private keys that an agent of our own answers for. No paths mean `$SSH_AUTH_SOCK`. */
@@ -99,6 +101,10 @@ export class LocalSession implements SessionPort, AsyncDisposable {
     }
   }
 
+  secretIsInput(id: string): boolean {
+    return this.#secrets.get(id)?.isInput === true;
+  }
+
   sshAgent(id: string): Promise<string | undefined> {
     return Promise.resolve(this.#agents.get(id === "" ? "default" : id));
   }
@@ -116,7 +122,8 @@ function resolveSecret(source: SecretSource, env: LocalSessionOptions["env"]): S
   if (source.id === "")
     throw new BuildError("secret missing ID", { code: "SECRET_WITHOUT_ID", status: "InvalidArgument" });
   if (source.env !== undefined || source.file !== undefined) return source;
-  return env[source.id] === undefined ? { id: source.id, file: source.id } : { id: source.id, env: source.id };
+  const { id } = source;
+  return { ...source, ...(env[id] === undefined ? { file: id } : { env: id }) };
 }
 
 async function checkSecret(source: SecretSource): Promise<void> {

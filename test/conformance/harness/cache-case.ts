@@ -141,6 +141,8 @@ export class CacheBench implements AsyncDisposable {
         Exports?: { Type: string; Attrs: Record<string, string> }[];
       };
       readonly args?: Readonly<Record<string, string>>;
+      readonly secret?: string;
+      readonly secretIsInput?: boolean;
     } = {},
   ): Promise<BuiltSteps> {
     const steps = new Map<string, StepState>();
@@ -165,14 +167,17 @@ export class CacheBench implements AsyncDisposable {
     const session: SessionPort = {
       id: `session-${Math.random()}`,
       localDir: () => contextDir,
-      secret: () => Promise.resolve(Buffer.from("s3cret")),
+      secret: () => Promise.resolve(Buffer.from(options.secret ?? "s3cret")),
+      secretIsInput: () => options.secretIsInput === true,
       sshAgent: () => Promise.resolve(undefined),
       output: () => (outputDir === undefined ? undefined : { kind: "directory", path: outputDir }),
     };
     let failure: unknown;
+    let logs = "";
     try {
       await engine.solve(request, session, {
-        onStatus: ({ vertexes, warnings: said }) => {
+        onStatus: ({ vertexes, warnings: said, logs: lines }) => {
+          for (const { msg } of lines) logs += Buffer.from(msg).toString();
           for (const { name, cached, completed, error } of vertexes) {
             if (completed !== undefined) steps.set(name, error !== "" ? "failed" : cached ? "cached" : "done");
           }
@@ -183,7 +188,7 @@ export class CacheBench implements AsyncDisposable {
     } catch (error) {
       failure = error;
     }
-    return { steps, warnings, failure };
+    return { steps, warnings, logs, failure };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -197,6 +202,8 @@ export type StepState = "cached" | "done" | "failed";
 export interface BuiltSteps {
   readonly steps: ReadonlyMap<string, StepState>;
   readonly warnings: readonly string[];
+  /** Output of all steps. */
+  readonly logs: string;
   readonly failure: unknown;
 }
 
