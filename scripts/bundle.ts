@@ -8,19 +8,24 @@ import { rolldown } from "rolldown";
 const root = join(import.meta.dirname, "..");
 const out = join(root, "dist");
 rmSync(out, { recursive: true, force: true });
-const bundle = await rolldown({
-  input: { slipway: join(root, "src/cli/main.ts"), worker: join(root, "src/engine/worker.ts") },
-  platform: "node",
-  external: ["koffi"],
-  logLevel: "warn",
-});
-await bundle.write({
-  dir: out,
-  format: "esm",
-  entryFileNames: "[name].js",
-  chunkFileNames: "chunk-[hash].js",
-  minify: false,
-});
-await bundle.close();
+// Apart, because workers start often and must not load what only the main thread needs.
+for (const [name, entry] of Object.entries({ slipway: "src/cli/main.ts", worker: "src/engine/worker.ts" })) {
+  const bundle = await rolldown({
+    input: { [name]: join(root, entry) },
+    platform: "node",
+    external: ["koffi"],
+    logLevel: "warn",
+    // No module that workers use does anything when it is merely imported.
+    treeshake: { moduleSideEffects: name !== "worker" },
+  });
+  await bundle.write({
+    dir: out,
+    format: "esm",
+    entryFileNames: "[name].js",
+    chunkFileNames: `${name}-[hash].js`,
+    minify: false,
+  });
+  await bundle.close();
+}
 mkdirSync(out, { recursive: true });
 writeFileSync(join(out, ".stamp"), "");

@@ -2,7 +2,6 @@
 // bodies. An answer of any status is an answer; only a connection that fails is an error.
 
 import type { Readable } from "node:stream";
-import { Agent, EnvHttpProxyAgent, request } from "undici";
 import type { Dispatcher } from "undici";
 import { isBuildError } from "../base/index.ts";
 import { causeCode, badAnswer, publicUrl, unreachable } from "./errors.ts";
@@ -128,10 +127,12 @@ export class Transport implements AsyncDisposable {
   }
 
   async #once({ method, url, headers, body, verifyTls }: HttpRequest, signal?: AbortSignal): Promise<HttpResponse> {
-    const answer = await request(url, {
+    // Loaded when somebody asks a registry: most builds ask none, and it is half of what a start would read.
+    const undici = await import("undici");
+    const answer = await undici.request(url, {
       method,
       headers: { "user-agent": "slipway", "accept-encoding": "identity", ...headers },
-      dispatcher: this.#dispatcher(url, verifyTls ?? true),
+      dispatcher: this.#dispatcher(undici, url, verifyTls ?? true),
       headersTimeout: this.#idleTimeoutMs,
       bodyTimeout: this.#idleTimeoutMs,
       ...(body === undefined ? {} : { body: typeof body === "function" ? body() : body }),
@@ -150,14 +151,14 @@ export class Transport implements AsyncDisposable {
   }
 
   /** As Go does it, proxies are never asked for this machine. */
-  #dispatcher(url: URL, verifyTls: boolean): Dispatcher {
+  #dispatcher(undici: typeof import("undici"), url: URL, verifyTls: boolean): Dispatcher {
     const kind = isLoopback(url.host) ? "direct" : "proxied";
     const key = `${kind} ${verifyTls}`;
     let dispatcher = this.#dispatchers.get(key);
     if (dispatcher === undefined) {
       const connect = { timeout: CONNECT_TIMEOUT_MS, rejectUnauthorized: verifyTls };
       const options = { connect, connections: 16, allowH2: false };
-      dispatcher = kind === "direct" ? new Agent(options) : new EnvHttpProxyAgent(options);
+      dispatcher = kind === "direct" ? new undici.Agent(options) : new undici.EnvHttpProxyAgent(options);
       this.#dispatchers.set(key, dispatcher);
     }
     return dispatcher;

@@ -9,13 +9,14 @@ const plainAscii = /^[\u0020-\u007e]*$/;
 // oxlint-disable-next-line no-control-regex
 const unsafe = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 const zeroWidth = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
-const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+// Made when text needs it: loading its tables takes longer than the rest of the room.
+let segmenter: Intl.Segmenter | undefined;
 
 /** Columns that `text` takes on a terminal; it holds no control characters. */
 export function textWidth(text: string): number {
   if (plainAscii.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of segmenter.segment(text)) width += clusterWidth(segment);
+  for (const { segment } of graphemes(text)) width += clusterWidth(segment);
   return width;
 }
 
@@ -24,7 +25,7 @@ export function clipToWidth(text: string, width: number): string {
   if (plainAscii.test(text)) return text.slice(0, Math.max(0, width));
   let clipped = "";
   let used = 0;
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     used += clusterWidth(segment);
     if (used > width) break;
     clipped += segment;
@@ -36,6 +37,10 @@ export function clipToWidth(text: string, width: number): string {
 export function printableLine(text: string): string {
   const lines = stripVTControlCharacters(text).replace(/\r+$/, "").split("\r");
   return lines.at(-1)!.replaceAll("\t", "        ").replace(unsafe, "");
+}
+
+function graphemes(text: string): Intl.Segments {
+  return (segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" })).segment(text);
 }
 
 function clusterWidth(cluster: string): number {

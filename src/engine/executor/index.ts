@@ -1,4 +1,5 @@
 export { resolveInside } from "./inside.ts";
 export { findProgram, findRuntimes } from "./runtime.ts";
-export { killLeftovers, RuntimeExecutor } from "./runtime-executor.ts";
+export { killLeftovers } from "./leftovers.ts";
+export { RuntimeExecutor } from "./runtime-executor.ts";
 export type { ContainerMount, ContainerProcess, Executor, Exit, RunOptions } from "./types.ts";

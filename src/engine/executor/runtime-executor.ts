@@ -2,8 +2,8 @@
 // container's first process, and with it its whole process namespace. Counterpart: moby/buildkit executor/runcexecutor.
 
 import { constants as osConstants } from "node:os";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError } from "../../base/index.ts";
 import { pb } from "../../formats/proto/index.ts";
@@ -44,7 +44,7 @@ export class RuntimeExecutor implements Executor {
     options.signal.throwIfAborted();
     const runtime = this.#runtimeFor(process);
     const user = resolveUser(process.rootPath, process.user);
-    const id = `slipway-${globalThis.process.pid}-${++this.#count}`;
+    const id = `slipway-${basename(this.#options.runDir)}-${++this.#count}`;
     const bundle = join(this.#options.runDir, "bundles", id);
     mkdirSync(bundle, { recursive: true, mode: 0o700 });
     mkdirSync(this.#stateDir, { recursive: true, mode: 0o700 });
@@ -166,31 +166,6 @@ export class RuntimeExecutor implements Executor {
 
   #found(): Runtimes {
     return (this.#runtimes ??= findRuntimes({ privateMounts: this.#options.privateMounts }));
-  }
-}
-
-/** Ends what a dead process left running; `runDir` is that process's folder. */
-export function killLeftovers(runDir: string): void {
-  const bundles = join(runDir, "bundles");
-  if (!existsSync(bundles)) return;
-  for (const { name, parentPath } of listDirs(bundles)) {
-    const pid = readPid(join(parentPath, name, "pid"));
-    // A pid may have been given to somebody else since: only a process whose root is inside our store is ours.
-    if (pid !== undefined && isContainerOf(pid, name)) tryKill(pid);
-  }
-}
-
-function listDirs(folder: string): { name: string; parentPath: string }[] {
-  return readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-}
-
-function isContainerOf(pid: number, id: string): boolean {
-  try {
-    const cgroup = readFileSync(`/proc/${pid}/cgroup`, "utf8");
-    const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    return cgroup.includes(id) || /^NSpid:\s+\d+\s+1\b/m.test(status);
-  } catch {
-    return false;
   }
 }
 

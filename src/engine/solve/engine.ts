@@ -161,6 +161,8 @@ export class Engine implements AsyncDisposable {
     session: SessionPort,
     options: EngineSolveOptions,
   ): Promise<Record<string, string>> {
+    // The context is read by a worker, and a frontend thinks first.
+    this.workers.warmUp();
     const platform = hostPlatform();
     const context: SolveContext = {
       session,

@@ -106,7 +106,7 @@ export class Store implements AsyncDisposable {
     const dead = this.lock.dead();
     for (const id of dead) {
       const runDir = join(this.root, "run", id);
-      killLeftovers(runDir);
+      await killLeftovers(runDir);
       for (const { mountPoint } of readMounts().toReversed())
         if (mountPoint.startsWith(`${runDir}/`)) unmount(mountPoint);
       removeTree({ path: runDir });

@@ -1,6 +1,7 @@
 // Which snapshotter this machine gets.
 
 import { CopySnapshotter } from "./copy-snapshotter.ts";
+import { directJobs } from "./jobs.ts";
 import { OverlaySnapshotter, overlayWorks, type SnapshotterOptions } from "./overlay-snapshotter.ts";
 import type { Snapshotter } from "./snapshotter.ts";
 
@@ -8,6 +9,8 @@ import type { Snapshotter } from "./snapshotter.ts";
 export async function openSnapshotter(
   options: SnapshotterOptions & { kind?: "overlay" | "copy" | undefined },
 ): Promise<Snapshotter> {
-  const overlay = options.kind === undefined ? await overlayWorks(options) : options.kind === "overlay";
+  // The probe handles three files: no worker has to start for them.
+  const overlay =
+    options.kind === undefined ? await overlayWorks({ ...options, jobs: directJobs() }) : options.kind === "overlay";
   return overlay ? new OverlaySnapshotter(options) : new CopySnapshotter(options);
 }

@@ -88,6 +88,11 @@ export class WorkerPool implements AsyncDisposable {
     });
   }
 
+  /** Starts one worker that is sure to be needed, while the caller has other things to do. */
+  warmUp(): void {
+    if (!this.#closed && this.#members.size === 0) this.#addMember().worker.unref();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     for (const task of this.#waiting.splice(0)) task.reject(new Error("the worker pool is closed"));
