@@ -2,7 +2,7 @@
 // bodies. An answer of any status is an answer; only a connection that fails is an error.
 
 import type { Readable } from "node:stream";
-import type { Dispatcher } from "undici";
+import type * as Undici from "undici";
 import { isBuildError } from "../base/index.ts";
 import { causeCode, badAnswer, publicUrl, unreachable } from "./errors.ts";
 import { isLoopback } from "./endpoints.ts";
@@ -61,7 +61,7 @@ const passing = new Set([
 ]);
 
 export class Transport implements AsyncDisposable {
-  readonly #dispatchers = new Map<string, Dispatcher>();
+  readonly #dispatchers = new Map<string, Undici.Dispatcher>();
   readonly #idleTimeoutMs: number;
   readonly #attempts: number;
   readonly #delayMs: (attempt: number) => number;
@@ -151,7 +151,7 @@ export class Transport implements AsyncDisposable {
   }
 
   /** As Go does it, proxies are never asked for this machine. */
-  #dispatcher(undici: typeof import("undici"), url: URL, verifyTls: boolean): Dispatcher {
+  #dispatcher(undici: typeof Undici, url: URL, verifyTls: boolean): Undici.Dispatcher {
     const kind = isLoopback(url.host) ? "direct" : "proxied";
     const key = `${kind} ${verifyTls}`;
     let dispatcher = this.#dispatchers.get(key);

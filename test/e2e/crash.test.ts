@@ -71,7 +71,7 @@ function build(root: string, salt: string, out: string, own: boolean): Build {
     `--secret=id=word,src=${join(dir, "word")}`,
     `--cgroup-parent=${CGROUPS}`,
     `--output=type=local,dest=${join(out, "files")}`,
-    `--output=type=oci,tar=false,dest=${join(out, "layout")}`,
+    `--output=type=oci,tar=false,compression=uncompressed,dest=${join(out, "layout")}`,
     `--output=type=image,name=crash:${salt}`,
     context,
   ];
