@@ -25,6 +25,8 @@ before(async () => {
 });
 after(() => bench[Symbol.asyncDispose]());
 
+/** How many exports go to one bounded folder; SLIPWAY_EXPORT_ROUNDS=1000 takes some minutes. */
+const exportRounds = Number(process.env["SLIPWAY_EXPORT_ROUNDS"] ?? 12);
 let count = 0;
 const folder = (name: string) => mkdtempSync(join(bench.home, `${name}-`));
 
@@ -286,7 +288,7 @@ test("max-size holds, what was used last stays, and nothing unreferenced is left
   await using engine = await Engine.open({ root: join(bench.home, `fresh-${++count}`) });
   const make = (n: number) => context(`ARG BASE=scratch\nFROM $BASE\nRUN head -c 400000 /dev/urandom > /r${n}`);
   const dirs: string[] = [];
-  for (let n = 0; n < 12; n++) {
+  for (let n = 0; n < exportRounds; n++) {
     dirs.push(make(n));
     assert.deepEqual((await bench.build(engine, dirs.at(-1)!, { cache: { Exports } })).warnings, []);
     const bytes = filesOf(exportDir).reduce((sum, path) => sum + statSync(join(exportDir, path)).size, 0);

@@ -286,7 +286,8 @@ function packLike(request: control.SolveRequest, { pack, compressionChosen }: Ex
   if (compressionChosen) return pack;
   const packed = request.Exporters.find(({ Type }) => Type === "oci" || Type === "docker" || Type === "registry");
   const chosen = request.Exporters.find(({ Attrs }) => Attrs["compression"] !== undefined) ?? packed;
-  if (chosen === undefined) return { ...pack, compression: "zstd" };
+  // The fastest level: packing goes on beside steps that want the processors too.
+  if (chosen === undefined) return { ...pack, compression: "zstd", level: 1 };
   const named = chosen.Attrs["compression"];
   if (named === "zstd") return { ...pack, compression: "zstd" };
   return named === "uncompressed" ? { ...pack, compression: "none" } : { ...pack, compression: "gzip" };
