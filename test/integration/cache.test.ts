@@ -140,6 +140,26 @@ test("a secret that is an input changes the key, and is nowhere in the cache", a
   }
 });
 
+test("hits fetch no layer; an output of blobs unpacks none; a step fetches and unpacks what it stands on", async () => {
+  const exportDir = join(folder("lazy"), "cache");
+  const dir = context(chain, { "a.txt": "lazy" });
+  await freshBuild(dir, { exportDir });
+  await using engine = await Engine.open({ root: join(bench.home, `fresh-${++count}`) });
+  const { refs, content } = engine.store;
+  const layers = () => [...refs.rows.layerIds()].map((id) => ({ ...refs.rows.layer(id)!, blobs: refs.rows.blobs(id) }));
+  const fetched = () =>
+    layers().filter(({ blobs }) => blobs.some(({ descriptor }) => content.has(descriptor.digest))).length;
+  const unpacked = () => layers().filter((layer) => layer.unpacked).length;
+  await bench.build(engine, dir, { importDir: exportDir });
+  assert.deepEqual([layers().length > 3, fetched(), unpacked()], [true, 0, 0]);
+  await bench.build(engine, dir, { importDir: exportDir, outputDir: folder("lazy-out") });
+  assert.deepEqual([fetched(), unpacked()], [4, 0]);
+  writeFileSync(join(dir, "Dockerfile"), `${chain}\nRUN echo more`);
+  const { steps } = await bench.build(engine, dir, { importDir: exportDir });
+  assert.deepEqual(Object.values(workSteps(steps)).sort(), ["cached", "cached", "cached", "done"]);
+  assert.equal(unpacked(), 5);
+});
+
 test("an export of what the destination has writes nothing", async () => {
   const exportDir = join(folder("same"), "cache");
   const dir = context(chain, { "a.txt": "x" });

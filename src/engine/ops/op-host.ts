@@ -50,12 +50,24 @@ export class OpHost implements OpHostOptions {
       ...(content === undefined
         ? {}
         : { contentDigest: (input: EngineResult, context) => this.contentDigest(input, content, context.signal) }),
+      ...(content?.some(isFiltered) === true
+        ? {
+            olderContentDigest: (input: EngineResult, context) =>
+              this.contentDigest(input, content, context.signal, true),
+          }
+        : {}),
     }));
   }
 
   /** Digest of the selected parts of a result; of the whole tree when nothing is selected. */
-  async contentDigest(result: EngineResult, selectors: readonly Selector[], signal: AbortSignal): Promise<Digest> {
-    const requests = (selectors.length > 0 ? selectors : [{ path: "/" } as Selector]).map(requestOf);
+  async contentDigest(
+    result: EngineResult,
+    selectors: readonly Selector[],
+    signal: AbortSignal,
+    older = false,
+  ): Promise<Digest> {
+    const chosen = selectors.length > 0 ? selectors : [{ path: "/" } as Selector];
+    const requests = chosen.map((selector) => (older ? { ...requestOf(selector), older } : requestOf(selector)));
     try {
       const digests = await this.#hash(result, requests, signal);
       return digestOf(digests.join("\0"));
@@ -125,6 +137,10 @@ function checksumFailed(result: EngineResult, error: unknown): BuildError {
     cause: error,
     ...(hint === undefined ? {} : { hint }),
   });
+}
+
+function isFiltered({ wildcard, includePatterns, excludePatterns }: Selector): boolean {
+  return wildcard || includePatterns.length > 0 || excludePatterns.length > 0;
 }
 
 function requestOf(selector: Selector): HashRequest {

@@ -13,6 +13,8 @@ export interface InputKeys {
   /** Empty string for none. Goes with `ids`, never with `contentId`. */
   readonly selector: string;
   readonly contentId?: string;
+  /** A second key of the same content, as older builders have it. */
+  readonly olderContentId?: string;
 }
 
 /** An edge whose keys are looked up: the digest of its op and which output it is. */
@@ -122,5 +124,7 @@ export function workKey(owner: KeyOwner, inputs: readonly InputKeys[]): string {
 function* linksOf(owner: KeyOwner, index: number, input: InputKeys): Generator<[string, CacheLink]> {
   const base = { input: index, digest: rootKeyId(owner.digest, owner.output) };
   for (const id of input.ids) yield [id, { ...base, selector: input.selector }];
-  if (input.contentId !== undefined) yield [input.contentId, { ...base, selector: "" }];
+  for (const id of [input.contentId, input.olderContentId]) {
+    if (id !== undefined) yield [id, { ...base, selector: "" }];
+  }
 }

@@ -152,7 +152,15 @@ export class EdgeState<R> {
     };
     if (dep?.contentDigest === undefined) return known;
     try {
-      return { ...known, contentId: contentKeyId(await dep.contentDigest(made.result, this.#state.context)) };
+      const [digest, older] = await Promise.all([
+        dep.contentDigest(made.result, this.#state.context),
+        dep.olderContentDigest?.(made.result, this.#state.context),
+      ]);
+      return {
+        ...known,
+        contentId: contentKeyId(digest),
+        ...(older === undefined ? {} : { olderContentId: contentKeyId(older) }),
+      };
     } catch (error) {
       throw this.#state.blame(error);
     }

@@ -43,6 +43,8 @@ export interface CacheDep<R> {
   readonly selector?: Digest;
   /** Digest of what the op really reads from the input; absent where content can't stand for the input. */
   readonly contentDigest?: (input: R, context: OpContext) => Promise<Digest>;
+  /** The same content as older builders digest it, where they differ: a second key, so that caches are exchanged with them. */
+  readonly olderContentDigest?: (input: R, context: OpContext) => Promise<Digest>;
 }
 
 /** What an op may use while it works for one or more jobs. */

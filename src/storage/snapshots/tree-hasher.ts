@@ -30,6 +30,8 @@ export interface HashRequest {
   readonly excludePatterns?: readonly string[] | undefined;
   /** At least one path of the result must begin with each of these. */
   readonly requiredPaths?: readonly string[] | undefined;
+  /** As BuildKit before 0.26 put the digests of what patterns select together. */
+  readonly older?: boolean | undefined;
 }
 
 interface TreeNode {
@@ -205,7 +207,16 @@ class Selection {
     const [only] = this.#result;
     if (only === undefined) return digestOf("");
     if (this.#result.length === 1 && baseName(this.#request.path) === baseName(only.path)) return this.#digestOf(only);
-    return listDigest(this.#parts(prefix));
+    return listDigest(this.#request.older === true ? this.#olderParts() : this.#parts(prefix));
+  }
+
+  /** Names alone, with a separator between: what moby/buildkit 940330210 put an end to. */
+  *#olderParts(): Generator<string> {
+    for (const [at, found] of this.#result.entries()) {
+      if (at > 0) yield "\0";
+      yield byteString(baseName(found.path));
+      yield this.#digestOf(found);
+    }
   }
 
   *#parts(prefix: string): Generator<string> {
