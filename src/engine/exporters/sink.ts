@@ -17,7 +17,7 @@ export type JobProgress =
   | { readonly kind: "chunk"; readonly chunk: Uint8Array };
 
 const SLAB = 1024 * 1024;
-const MAX_CHUNKS = 16;
+const MAX_CHUNKS = 8;
 const ZEROS = Buffer.alloc(512);
 
 /** Collects bytes into large writes. Disposing closes the file, and removes it unless `finish` was called. */
@@ -97,6 +97,7 @@ export class TarSink implements Disposable {
       throwIfAborted(this.#context);
     }
     Atomics.add(credit, 0, 1);
-    this.#context.progress({ kind: "chunk", chunk: new Uint8Array(bytes) } satisfies JobProgress);
+    const chunk = new Uint8Array(bytes);
+    this.#context.progress({ kind: "chunk", chunk } satisfies JobProgress, [chunk.buffer]);
   }
 }

@@ -9,7 +9,8 @@ import { dirname, join } from "node:path";
 import { byteString, type ByteString, type Digest, errnoOf } from "../../base/index.ts";
 
 const MAGIC = "SLWSTAT1";
-const RECORD = 5 * 8 + 32;
+const KEY = 5 * 8;
+const RECORD = KEY + 32;
 const MANY = 10_000;
 /** Coarser than any file system's clock: FAT's and NFS's too. */
 const RACY_NS = 2_000_000_000n;
@@ -17,7 +18,10 @@ const RACY_NS = 2_000_000_000n;
 export class StatCache {
   readonly #file: string;
   readonly #root: ByteString;
-  readonly #old: Map<ByteString, Buffer>;
+  /** The file as it was, and where in it the record of each path begins: a hundred thousand buffers would take longer than to hash. */
+  readonly #bytes: Buffer;
+  readonly #old: ReadonlyMap<ByteString, number>;
+  readonly #found = new Set<number>();
   readonly #new = new Map<ByteString, Buffer>();
   readonly #openedNs = BigInt(Date.now()) * 1_000_000n;
   #changed = false;
@@ -25,7 +29,7 @@ export class StatCache {
   private constructor(file: string, root: ByteString) {
     this.#file = file;
     this.#root = root;
-    this.#old = load(file, root);
+    ({ bytes: this.#bytes, records: this.#old } = load(file, root));
   }
 
   /** @param dir where the caches are; @param root the folder whose files are remembered, as a real path */
@@ -35,10 +39,13 @@ export class StatCache {
 
   /** The digest of an unchanged file. */
   find(path: ByteString, stat: fs.BigIntStats): Digest | undefined {
-    const record = this.#old.get(path) ?? this.#new.get(path);
-    if (record === undefined || !keyOf(stat).equals(record.subarray(0, RECORD - 32))) return undefined;
-    this.#new.set(path, record);
-    return `sha256:${record.toString("hex", RECORD - 32)}` as Digest;
+    setKey(stat);
+    const record = this.#new.get(path);
+    if (record !== undefined && key.compare(record, 0, KEY) === 0) return digestAt(record, 0);
+    const at = this.#old.get(path);
+    if (at === undefined || key.compare(this.#bytes, at, at + KEY) !== 0) return undefined;
+    this.#found.add(at);
+    return digestAt(this.#bytes, at);
   }
 
   /** Remembers a digest that was computed after `stat` was taken. */
@@ -46,22 +53,25 @@ export class StatCache {
     this.#changed = true;
     const latest = stat.ctimeNs > stat.mtimeNs ? stat.ctimeNs : stat.mtimeNs;
     if (latest > this.#openedNs - RACY_NS) return;
-    this.#new.set(path, Buffer.concat([keyOf(stat), Buffer.from(digest.slice("sha256:".length), "hex")]));
+    setKey(stat);
+    this.#new.set(path, Buffer.concat([key, Buffer.from(digest.slice("sha256:".length), "hex")]));
   }
 
   /** Writes what was found and added, with what a narrower filter did not look at; nothing when nothing changed. */
   save(): void {
     if (!this.#changed) return;
-    // Files that are gone are not told from files that were not looked at; a cache that is mostly such starts afresh.
-    if (this.#old.size <= 2 * this.#new.size + MANY) {
-      for (const [path, record] of this.#old) if (!this.#new.has(path)) this.#new.set(path, record);
-    }
     const parts: Buffer[] = [header(this.#root)];
-    for (const [path, record] of this.#new) {
+    const write = (path: ByteString, record: Buffer): void => {
       const name = Buffer.from(path, "latin1");
       const size = Buffer.alloc(2);
       size.writeUInt16LE(name.length);
       parts.push(size, name, record);
+    };
+    for (const [path, record] of this.#new) write(path, record);
+    // Files that are gone are not told from files that were not looked at; a cache that is mostly such starts afresh.
+    const all = this.#old.size <= 2 * (this.#new.size + this.#found.size) + MANY;
+    for (const [path, at] of this.#old) {
+      if (!this.#new.has(path) && (all || this.#found.has(at))) write(path, this.#bytes.subarray(at, at + RECORD));
     }
     const body = Buffer.concat(parts);
     const sum = createHash("sha256").update(body).digest();
@@ -78,40 +88,43 @@ export class StatCache {
   }
 }
 
-function load(file: string, root: ByteString): Map<ByteString, Buffer> {
-  const records = new Map<ByteString, Buffer>();
+function load(file: string, root: ByteString): { bytes: Buffer; records: Map<ByteString, number> } {
+  const records = new Map<ByteString, number>();
+  const none = { bytes: Buffer.alloc(0), records };
   let bytes: Buffer;
   try {
     bytes = fs.readFileSync(file);
   } catch {
-    return records;
+    return none;
   }
   const start = header(root);
   const end = bytes.length - 32;
-  if (end < start.length || !bytes.subarray(0, start.length).equals(start)) return records;
-  if (!createHash("sha256").update(bytes.subarray(0, end)).digest().equals(bytes.subarray(end))) return records;
+  if (end < start.length || !bytes.subarray(0, start.length).equals(start)) return none;
+  if (!hash("sha256", bytes.subarray(0, end), "buffer").equals(bytes.subarray(end))) return none;
   for (let at = start.length; at < end;) {
     const size = bytes.readUInt16LE(at);
     const path = bytes.toString("latin1", at + 2, at + 2 + size);
-    records.set(path, bytes.subarray(at + 2 + size, at + 2 + size + RECORD));
+    records.set(path, at + 2 + size);
     at += 2 + size + RECORD;
   }
-  return records;
+  return { bytes, records };
 }
 
 function header(root: ByteString): Buffer {
   return Buffer.from(`${MAGIC}${root}\0`, "latin1");
 }
 
-const key = Buffer.alloc(RECORD - 32);
+const key = Buffer.alloc(KEY);
 const words = new BigInt64Array(key.buffer, key.byteOffset, 5);
 
-/** Valid until the next call. */
-function keyOf(stat: fs.BigIntStats): Buffer {
+function setKey(stat: fs.BigIntStats): void {
   words[0] = BigInt.asIntN(64, stat.dev);
   words[1] = BigInt.asIntN(64, stat.ino);
   words[2] = stat.size;
   words[3] = stat.mtimeNs;
   words[4] = stat.ctimeNs;
-  return key;
+}
+
+function digestAt(bytes: Buffer, record: number): Digest {
+  return `sha256:${bytes.toString("hex", record + KEY, record + RECORD)}` as Digest;
 }

@@ -31,6 +31,7 @@ export class EdgeState<R> {
   #probe: Promise<FoundRecord | undefined> | undefined;
   #result: Promise<EdgeResult<R>> | undefined;
   #inputKeys: Promise<InputKeys[]> | undefined;
+  readonly #madeInputs = new Map<number, Promise<InputKeys>>();
 
   constructor(host: EdgeHost<R>, state: VertexState<R>, index: number) {
     this.#host = host;
@@ -141,7 +142,18 @@ export class EdgeState<R> {
     await Promise.all(keys.map((input, index) => (chosen(index) ? refineOne(input, index) : Promise.resolve())));
   }
 
-  async #madeInput(map: CacheMap<R>, index: number): Promise<InputKeys> {
+  /** Reading an input's content takes long: who looks for a record and who makes one ask once. */
+  #madeInput(map: CacheMap<R>, index: number): Promise<InputKeys> {
+    let made = this.#madeInputs.get(index);
+    if (made === undefined) {
+      made = this.#lookAtInput(map, index);
+      this.#madeInputs.set(index, made);
+      made.catch(() => this.#madeInputs.delete(index));
+    }
+    return made;
+  }
+
+  async #lookAtInput(map: CacheMap<R>, index: number): Promise<InputKeys> {
     const edge = this.#host.edgeState(this.#state.vertex.inputs[index]!);
     const made = await edge.result();
     const dep = map.deps[index];

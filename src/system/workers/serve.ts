@@ -8,8 +8,8 @@ import { errorToFacts, type ReplyMessage, type RunMessage } from "./messages.ts"
 export interface JobContext {
   /** Whether the caller has given up. Costs nothing; jobs poll it once a file or a chunk. */
   aborted(): boolean;
-  /** Sends a structured-clonable value to the caller's `onProgress`. */
-  progress(value: unknown): void;
+  /** Sends a structured-clonable value to the caller's `onProgress`; buffers in `transfer` are handed over, not copied. */
+  progress(value: unknown, transfer?: readonly ArrayBuffer[]): void;
 }
 
 // Inputs differ from job to job; the record is looked up by name, so only the caller of `run` knows the type.
@@ -40,7 +40,8 @@ export function serveJobs(jobs: Readonly<Record<string, Job>>): void {
     const flag = new Int32Array(abortFlag);
     const context: JobContext = {
       aborted: () => Atomics.load(flag, 0) !== 0,
-      progress: (value) => reply({ kind: "progress", id, value }),
+      progress: (value, transfer = []) =>
+        port!.postMessage({ kind: "progress", id, value } satisfies ReplyMessage, [...transfer]),
     };
     try {
       const run = Object.hasOwn(jobs, job) ? jobs[job] : undefined;
