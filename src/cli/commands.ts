@@ -1,5 +1,6 @@
 // Every verb, in the order that help lists them.
 
+import { bake } from "./bake.ts";
 import { build } from "./build.ts";
 import { cache } from "./cache.ts";
 import type { CommandDefinition } from "./command.ts";
@@ -10,4 +11,4 @@ import { prune } from "./prune.ts";
 import { rmi } from "./rmi.ts";
 import { version } from "./version.ts";
 
-export const commands: readonly CommandDefinition[] = [build, images, inspect, rmi, du, prune, cache, version];
+export const commands: readonly CommandDefinition[] = [build, bake, images, inspect, rmi, du, prune, cache, version];

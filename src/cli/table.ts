@@ -33,3 +33,22 @@ function columnWidths(rows: readonly (readonly string[])[]): number[] {
   }
   return widths;
 }
+
+/** Aligns rows with tabs as Go's tabwriter does: empty last cells count too, and a column of empty cells has no width. */
+export function alignTabStops(rows: readonly (readonly string[])[]): string {
+  const columns = Math.max(...rows.map((row) => row.length)) - 1;
+  const widths = Array.from({ length: columns }, (_, i) => {
+    const widest = Math.max(...rows.map((row) => textWidth(row[i] ?? "")));
+    return widest === 0 ? 8 : Math.ceil((widest + 1) / 8) * 8;
+  });
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) =>
+          i === row.length - 1 ? cell : cell + "\t".repeat(Math.ceil((widths[i]! - textWidth(cell)) / 8)),
+        )
+        .join(""),
+    )
+    .map((line) => `${line}\n`)
+    .join("");
+}

@@ -1,1 +1,2 @@
 export { dockerfileFrontend } from "./frontend.ts";
+export { parseGitRef } from "./context/git-ref.ts";
