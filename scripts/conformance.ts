@@ -3,6 +3,7 @@
 // Prints each failing case with its first difference, and closes with the count. Exit code 1 when a case fails.
 
 import { statSync } from "node:fs";
+import { runBakeCase } from "../test/conformance/harness/bake-case.ts";
 import { CacheBench, runCacheCase } from "../test/conformance/harness/cache-case.ts";
 import type { CacheVectors } from "../test/conformance/harness/cache-case.ts";
 import { openFolder } from "../test/conformance/harness/case.ts";
@@ -13,7 +14,7 @@ import { runPiece } from "../test/conformance/harness/pieces.ts";
 const args = process.argv.slice(2);
 const folder = args[0] !== undefined && isFolder(args[0]) ? args.shift() : undefined;
 const vectors = folder === undefined ? openPacked() : openFolder(folder);
-const parts = vectors.caches === undefined ? vectors.unbuilt : ["cache", ...vectors.unbuilt];
+const parts = [...(vectors.caches === undefined ? [] : ["cache"]), ...(vectors.bakes === undefined ? [] : ["bake"])];
 const known = Array.from(new Set([...vectors.areas.keys(), ...vectors.pieces.keys(), ...parts]));
 const wanted = args.length === 0 ? known : args;
 let passed = 0;
@@ -28,7 +29,9 @@ for (const name of wanted) {
   }
   for (const one of piece?.() ?? []) count(`${name}/${one.id}`, await attempt(() => runPiece(name, one)));
   if (name === "cache" && vectors.caches !== undefined) await runCaches(await vectors.caches());
-  else if (vectors.unbuilt.includes(name)) console.log(`${name}: not built yet, nothing replayed`);
+  else if (name === "bake" && vectors.bakes !== undefined) {
+    for (const one of vectors.bakes()) count(`bake/${one.area}/${one.name}`, await attempt(() => runBakeCase(one)));
+  }
   else if (area === undefined && piece === undefined) {
     console.log(`unknown area ${name}; known: ${known.join(", ")}`);
     failed++;

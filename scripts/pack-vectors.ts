@@ -13,6 +13,7 @@ mkdirSync(target, { recursive: true });
 const vectors = openFolder(folder);
 write("images", vectors.images);
 if (vectors.caches !== undefined) write("cache", await vectors.caches());
+if (vectors.bakes !== undefined) write("bake", vectors.bakes());
 for (const [area, cases] of vectors.areas) write(`area-${area}`, cases().map(pack));
 // Content hashes are packed beside the code that makes them.
 for (const [piece, cases] of vectors.pieces) if (piece !== "contenthash") write(`piece-${piece}`, cases());

@@ -2,6 +2,8 @@
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { openBakeFolder } from "./bake-case.ts";
+import type { BakeCase } from "./bake-case.ts";
 import { openCacheFolder } from "./cache-case.ts";
 import type { CacheVectors } from "./cache-case.ts";
 
@@ -44,8 +46,8 @@ export interface Vectors {
   readonly pieces: ReadonlyMap<string, () => readonly PieceCase[]>;
   /** Caches of BuildKit, loaded when asked for. */
   readonly caches: (() => Promise<CacheVectors>) | undefined;
-  /** Parts of the folder that this project does not replay. */
-  readonly unbuilt: readonly string[];
+  /** Runs of bake, loaded when asked for. */
+  readonly bakes: (() => readonly BakeCase[]) | undefined;
 }
 
 const META_FILES = new Set(["options.json", "expected.json", "parse.json"]);
@@ -70,7 +72,7 @@ export function openFolder(folder: string): Vectors {
     areas: new Map(areas),
     pieces: new Map(pieces),
     caches: existsSync(join(folder, "cache")) ? () => openCacheFolder(join(folder, "cache")) : undefined,
-    unbuilt: ["bake"].filter((part) => existsSync(join(folder, part))),
+    bakes: existsSync(join(folder, "bake")) ? () => openBakeFolder(join(folder, "bake")) : undefined,
   };
 }
 

@@ -3,6 +3,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
+import type { BakeCase } from "./bake-case.ts";
 import { openPackedCaches } from "./cache-case.ts";
 import type { FrontendCase, Json, PieceCase, Vectors } from "./case.ts";
 
@@ -26,7 +27,7 @@ export function openPacked(): Vectors {
     areas,
     pieces,
     caches: () => Promise.resolve(openPackedCaches()),
-    unbuilt: [],
+    bakes: () => read<BakeCase[]>("bake.json.gz"),
   };
 }
 
