@@ -31,8 +31,7 @@ for (const name of wanted) {
   if (name === "cache" && vectors.caches !== undefined) await runCaches(await vectors.caches());
   else if (name === "bake" && vectors.bakes !== undefined) {
     for (const one of vectors.bakes()) count(`bake/${one.area}/${one.name}`, await attempt(() => runBakeCase(one)));
-  }
-  else if (area === undefined && piece === undefined) {
+  } else if (area === undefined && piece === undefined) {
     console.log(`unknown area ${name}; known: ${known.join(", ")}`);
     failed++;
   }

@@ -13,6 +13,7 @@ import {
 import type { ParsedDefinition, Resolved } from "../frontends/bake/index.ts";
 import { formatPlatform, hostPlatform } from "../formats/oci/index.ts";
 import { checkTarget } from "./bake-checks.ts";
+import { checkEntitlements } from "./bake-entitlements.ts";
 import { composeReader } from "./bake-compose.ts";
 import { readBakeFiles } from "./bake-files.ts";
 import { parseListRequest, renderList } from "./bake-list.ts";
@@ -52,7 +53,8 @@ export async function runBake(invocation: Invocation): Promise<number> {
     shell.stdout.write(`${printDefinition(resolved.groups, resolved.targets)}\n`);
     return 0;
   }
-  throw later("bake without --print", "build the targets one by one with slipway build");
+  await checkEntitlements(resolved.targets, flags.list("allow"), shell);
+  return (await import("./bake-build.ts")).buildTargets(invocation, resolved);
 }
 
 async function readDefinition(invocation: Invocation): Promise<ParsedDefinition> {

@@ -41,9 +41,16 @@ export const bake: CommandDefinition = {
       hidden: true,
       deprecated: "list-variables is deprecated, use list=variables instead",
     },
+    {
+      name: "link-images",
+      kind: "bool",
+      default: "true",
+      help: "Start a target from an image that another target makes; with false such images are pulled, as docker buildx bake does",
+    },
     { name: "load", kind: "bool", help: 'Shorthand for "--set=*.output=type=docker". Conditional' },
     { name: "metadata-file", kind: "string", help: "Write build result metadata to a file" },
     { name: "no-cache", kind: "bool", help: "Do not use cache when building the image" },
+    { name: "parallel", kind: "int", help: "How many targets are built at once (default: all)" },
     { name: "parallelism", kind: "int", help: "How many steps may run at once (default: the number of CPUs)" },
     {
       name: "policy",
@@ -62,6 +69,11 @@ export const bake: CommandDefinition = {
     { name: "push", kind: "bool", help: 'Shorthand for "--set=*.output=type=registry". Conditional' },
     { name: "sbom", kind: "string", help: 'Shorthand for "--set=*.attest=type=sbom"' },
     { name: "set", kind: "array", help: 'Override target value (e.g., "targetpattern.key=value")' },
+    {
+      name: "stand-in-bases",
+      kind: "bool",
+      help: "Make base images that can't be pulled from this machine's Debian packages instead (on by itself for the bundled examples)",
+    },
     { name: "var", kind: "array", help: 'Set a variable value (e.g., "name=value")' },
   ],
   examples: [

@@ -148,14 +148,15 @@ function askedProgress({ flags, shell }: Invocation): string {
   return given === "auto" ? shell.env["BUILDKIT_PROGRESS"] || "auto" : given;
 }
 
-function displayModeOf(invocation: Invocation): DisplayMode {
+/** The display that is asked for. @throws Error in buildx's words. */
+export function displayModeOf(invocation: Invocation): DisplayMode {
   const { flags, shell } = invocation;
   const given = flags.string("progress");
   const asked = askedProgress(invocation);
   const mode = asked === "none" ? "quiet" : asked;
   const known = displayModes.find((candidate) => candidate === mode);
   if (known === undefined) throw new Error(`invalid progress mode ${asked}`);
-  if (flags.bool("quiet")) {
+  if (invocation.command.flags.some(({ name }) => name === "quiet") && flags.bool("quiet")) {
     if (given !== "auto" && given !== "none" && given !== "quiet")
       throw new Error(`progress=${given} and quiet cannot be used together`);
     return "quiet";
@@ -178,8 +179,8 @@ async function removeStale(path: string): Promise<void> {
   }
 }
 
-/** The examples that come along build without a registry at hand. */
-async function isExample({ contextDir }: BuildInputs, shell: Shell): Promise<boolean> {
+/** Whether the context is one of the examples that come along: they build without a registry at hand. */
+export async function isExample({ contextDir }: BuildInputs, shell: Shell): Promise<boolean> {
   const home = shell.env["SLIPWAY_HOME"] ?? "";
   if (home === "" || contextDir === undefined) return false;
   try {
@@ -193,7 +194,8 @@ function exitCodeOf(signal: "SIGINT" | "SIGTERM"): number {
   return signal === "SIGINT" ? 130 : 143;
 }
 
-function newRef(): string {
+/** 25 characters of base 36, as BuildKit's identities. */
+export function newRef(): string {
   return BigInt(`0x${randomBytes(17).toString("hex")}`)
     .toString(36)
     .padStart(25, "0")

@@ -66,6 +66,7 @@ function fakeBuilder(
       builder.solved.push({ request, session });
       return solve(request, session, options);
     },
+    convert: () => Promise.resolve({ multiPlatform: false, builds: [] }),
     diskUsage: () => Promise.resolve(records),
     prune(options, onRecord) {
       builder.pruned.push(options);

@@ -158,7 +158,7 @@ class LocalOp implements Op<EngineResult> {
 
   exec(): Promise<EngineResult[]> {
     const name = this.#name();
-    const root = this.#sys.context.session.localDir(name);
+    const root = this.#sys.context.session.localDir(name, this.#op.attrs["local.session"]);
     if (root === undefined) {
       throw new BuildError(`the build has no local source named ${JSON.stringify(name)}`, {
         code: "LOCAL_SOURCE_MISSING",

@@ -10,8 +10,11 @@ export type OutputTarget =
 export interface SessionPort {
   /** Enters the digests of local sources: a new one for each build. */
   readonly id: string;
-  /** Folder of the local source `name` ("context", "dockerfile", a named context); undefined when there is none. */
-  localDir(name: string): string | undefined;
+  /**
+   * Folder of the local source `name` ("context", "dockerfile", a named context); undefined when there is none. `sessionId` is the
+   * session that the source says it is of, when it says so: another one of the same client's, where builds use each other's.
+   */
+  localDir(name: string, sessionId?: string): string | undefined;
   /** A secret's bytes, or undefined when the client has none of that id. */
   secret(id: string, signal?: AbortSignal): Promise<Uint8Array | undefined>;
   /** Whether the steps that use a secret are to run again when it changes. Defaults to no: secrets enter no cache key. */

@@ -33,7 +33,7 @@ import { EngineGateway } from "./gateway.ts";
 import { keptRef } from "./kept-ref.ts";
 import { ProgressStream } from "./progress-stream.ts";
 import { EngineResults } from "./result-store.ts";
-import { withStandIns } from "./stand-in.ts";
+import { withStandIns, type ImageResolver } from "./stand-in.ts";
 import { definitionResult } from "./definition-result.ts";
 import { newLogDir } from "./step-logs.ts";
 
@@ -60,7 +60,8 @@ export class Engine implements AsyncDisposable {
   readonly workers: WorkerPool;
   readonly #options: EngineOptions;
   readonly #solver: Solver<EngineResult>;
-  readonly #images: ImageSource;
+  /** What frontends resolve images with. */
+  readonly #bases: ImageResolver;
   readonly #layouts: OciLayoutSource;
   readonly #notes = new Set<(text: string) => void>();
   readonly #caches: Caches;
@@ -71,7 +72,7 @@ export class Engine implements AsyncDisposable {
     this.#options = options;
     this.store = store;
     this.workers = workers;
-    this.#images = images;
+    this.#bases = options.standInBases === true ? withStandIns({ images, engine: this }) : images;
     this.#layouts = new OciLayoutSource(store.content);
     this.cacheMounts = new CacheMounts(join(options.root, "cachemounts"), store.db);
     let executor: RuntimeExecutor | undefined;
@@ -192,6 +193,32 @@ export class Engine implements AsyncDisposable {
     }
   }
 
+  /** What the frontend makes of a request: definitions and image configs. Nothing is built that the frontend does not read. */
+  async convert(
+    request: control.SolveRequest,
+    session: SessionPort,
+    options: EngineSolveOptions,
+  ): Promise<FrontendResult> {
+    const context: SolveContext = {
+      session,
+      platform: hostPlatform(),
+      entitlements: new Set(request.Entitlements),
+      sources: new SourceMaps(),
+    };
+    using progress = new ProgressStream({
+      onStatus: options.onStatus,
+      logDir: newLogDir(this.#options.root, request.Ref),
+    });
+    const job = this.#solver.job(progress);
+    try {
+      return await this.#frontend(request, job, context, progress, options.signal);
+    } catch (error) {
+      throw located(error, context.sources);
+    } finally {
+      await job.close();
+    }
+  }
+
   /** Builds, and again when a layer that a cache promised turns out to be gone: without it, the step that makes it is run. */
   async #attempts(run: BuildRun): Promise<Record<string, string>> {
     const seen = new Set<string>();
@@ -303,8 +330,6 @@ export class Engine implements AsyncDisposable {
         status: "Unimplemented",
       });
     }
-    const images =
-      this.#options.standInBases === true ? withStandIns({ images: this.#images, engine: this }) : this.#images;
     const gateway = new EngineGateway({
       options: request.FrontendAttrs,
       inputs: request.FrontendInputs,
@@ -312,7 +337,7 @@ export class Engine implements AsyncDisposable {
       job,
       context,
       progress,
-      images,
+      images: this.#bases,
       layouts: this.#layouts,
       refs: this.store.refs,
     });

@@ -5,7 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { BuildError, isBuildError } from "../../base/index.ts";
+import { BuildError, FlightControl, isBuildError } from "../../base/index.ts";
 import { familiarString, parseReference, tagNameOnly } from "../../formats/oci/index.ts";
 import type { Reference } from "../../formats/oci/index.ts";
 import { control } from "../../formats/proto/index.ts";
@@ -25,8 +25,9 @@ export interface StandInOptions {
   readonly engine: Engine;
 }
 
-/** An image resolver that makes `busybox` and `debian` itself when their registry can't be reached. */
+/** An image resolver that makes `busybox` and `debian` itself when their registry can't be reached; each once, whoever asks. */
 export function withStandIns({ images, engine }: StandInOptions): ImageResolver {
+  const making = new FlightControl<void>();
   return {
     resolve: async (text, options, signal) => {
       try {
@@ -36,10 +37,13 @@ export function withStandIns({ images, engine }: StandInOptions): ImageResolver 
         if (recipe === undefined || !isBuildError(error) || error.code !== "REGISTRY_UNREACHABLE") throw error;
         const known = await tryResolve(images, recipe.name, options, signal);
         if (known !== undefined) return { ...known, ref: text };
-        engine.note(
-          `${recipe.image} can't be fetched; making a stand-in for the examples from the distribution's package ${recipe.package}`,
-        );
-        await makeStandIn(recipe, engine, signal);
+        const make = async (stop: AbortSignal) => {
+          engine.note(
+            `${recipe.image} can't be fetched; making a stand-in for the examples from the distribution's package ${recipe.package}`,
+          );
+          await makeStandIn(recipe, engine, stop);
+        };
+        await making.do(recipe.name, make, signal);
         return { ...(await images.resolve(recipe.name, { ...options, mode: "local" }, signal)), ref: text };
       }
     },
@@ -104,9 +108,8 @@ async function needProgram(path: string, name: string, signal: AbortSignal): Pro
   if (!existsSync(path)) throw cannotMake(name, `as root run: apt-get update && apt-get install -y ${name}`);
 }
 
-async function makeStandIn(recipe: Recipe, engine: Engine, signal: AbortSignal | undefined): Promise<void> {
+async function makeStandIn(recipe: Recipe, engine: Engine, stop: AbortSignal): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "slipway-base-"));
-  const stop = signal ?? new AbortController().signal;
   try {
     const context = join(folder, "context");
     mkdirSync(context);

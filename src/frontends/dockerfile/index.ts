@@ -1,2 +1,3 @@
 export { dockerfileFrontend } from "./frontend.ts";
+export { baseImages } from "./base-images.ts";
 export { parseGitRef } from "./context/git-ref.ts";

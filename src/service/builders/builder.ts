@@ -1,7 +1,7 @@
 // A builder: what turns a SolveRequest into results. Embedded (the engine in this process) or, later, remote over gRPC. Nothing
 // above knows which. Counterpart: moby/buildkit client/{solve,diskusage,prune}.go, api/services/control.
 
-import type { control } from "../../formats/proto/index.ts";
+import type { control, pb } from "../../formats/proto/index.ts";
 import type { SessionPort } from "../../engine/index.ts";
 
 export interface SolveOptions {
@@ -89,12 +89,28 @@ export interface CacheMountTransfer {
   readonly signal: AbortSignal;
 }
 
+export interface Converted {
+  readonly multiPlatform: boolean;
+  readonly builds: readonly {
+    /** The normalised platform as text. */
+    readonly key: string;
+    readonly definition: pb.Definition;
+    /** The image config's bytes. */
+    readonly config: Uint8Array;
+  }[];
+}
+
 export interface Builder extends AsyncDisposable {
   readonly name: string;
   readonly driver: "embedded" | "remote";
   /** Where its state lives, for messages to people. */
   readonly location: string;
   solve(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<ExporterResponse>;
+  /**
+   * What the frontend makes of a request, platform by platform: definitions that stand in for contexts of other requests
+   * (`FrontendInputs`), as `target:` contexts of bake do. Builds nothing but what the frontend reads.
+   */
+  convert(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<Converted>;
   diskUsage(options: { readonly filters: readonly string[] }): Promise<UsageRecord[]>;
   /** Removes records; each is reported as it goes. */
   prune(options: PruneOptions, onRecord: (record: UsageRecord) => void, signal: AbortSignal): Promise<void>;

@@ -9,6 +9,7 @@ import type {
   CacheMountRecord,
   CacheMountTransfer,
   CachePlace,
+  Converted,
   ExporterResponse,
   ImageDetails,
   ImageRecord,
@@ -40,6 +41,10 @@ class EmbeddedBuilder implements Builder {
 
   solve(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<ExporterResponse> {
     return this.#engine.solve(request, session, options);
+  }
+
+  convert(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<Converted> {
+    return this.#engine.convert(request, session, options);
   }
 
   diskUsage(options: { readonly filters: readonly string[] }): Promise<UsageRecord[]> {

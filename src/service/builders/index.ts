@@ -3,6 +3,7 @@ export type {
   CacheMountRecord,
   CacheMountTransfer,
   CachePlace,
+  Converted,
   ExporterResponse,
   ImageDetails,
   ImageRecord,

@@ -31,6 +31,8 @@ export interface LocalSessionOptions {
   /** By the exporter's index in the request. */
   readonly outputs: readonly (OutputTarget | undefined)[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Builds of the same folders may share one, and then the steps that read these folders. Defaults to a new one. */
+  readonly id?: string;
 }
 
 const maxSecretBytes = 500 * 1024;
@@ -68,7 +70,7 @@ export async function openLocalSession(options: LocalSessionOptions): Promise<Lo
 
 /** See {@link openLocalSession}. Disposing ends agents that the session started. */
 export class LocalSession implements SessionPort, AsyncDisposable {
-  readonly id = newId();
+  readonly id: string;
   readonly #options: LocalSessionOptions;
   readonly #secrets: ReadonlyMap<string, SecretSource>;
   readonly #agents: ReadonlyMap<string, string>;
@@ -80,6 +82,7 @@ export class LocalSession implements SessionPort, AsyncDisposable {
     agents: ReadonlyMap<string, string>,
     own: readonly KeyAgent[],
   ) {
+    this.id = options.id ?? newId();
     this.#options = options;
     this.#secrets = secrets;
     this.#agents = agents;

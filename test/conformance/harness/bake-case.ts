@@ -159,9 +159,7 @@ function sameJson(text: string, expected: Json, unordered: readonly string[]): b
 function canonical(value: Json, unordered: readonly string[], at = ""): Json {
   if (Array.isArray(value)) {
     const items = value.map((item, i) => canonical(item, unordered, `${at}/${i}`));
-    return unordered.includes(at)
-      ? items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
-      : items;
+    return unordered.includes(at) ? items.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : items;
   }
   if (typeof value !== "object" || value === null) return value;
   const names = Object.keys(value).sort();
