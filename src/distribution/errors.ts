@@ -4,7 +4,7 @@ import { BuildError, errnoOf, messageOf } from "../base/index.ts";
 
 /** The registry can't be reached, or the connection broke too often. */
 export function unreachable(host: string, cause: unknown): BuildError {
-  return new BuildError(`registry ${host} can't be reached: ${reasonOf(cause)}`, {
+  return new BuildError(`registry ${host} can't be reached: ${connectionFailure(cause)}`, {
     code: "REGISTRY_UNREACHABLE",
     status: "Unavailable",
     hint: hintFor(cause),
@@ -103,7 +103,8 @@ export function printable(text: string): string {
     .trim();
 }
 
-function reasonOf(cause: unknown): string {
+/** Why a connection failed, in a few words. */
+export function connectionFailure(cause: unknown): string {
   switch (causeCode(cause)) {
     case "ECONNREFUSED":
       return "connection refused";

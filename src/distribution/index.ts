@@ -1,3 +1,6 @@
+export { connectionFailure, publicUrl } from "./errors.ts";
+export { headerOf, isPassing, Transport } from "./transport.ts";
+export type { HttpRequest, HttpResponse, TransportOptions } from "./transport.ts";
 export { BlobFetcher } from "./blob-fetcher.ts";
 export type { BlobProvider, FetchOptions, FetchProgress } from "./blob-fetcher.ts";
 export { anonymous, DockerCredentials } from "./credentials.ts";

@@ -1,4 +1,4 @@
-// HTTP to registries: retries with growing pauses, redirects by hand (authorization stays with the host it was made for), limits on
+// HTTP to registries and other servers: retries with growing pauses, redirects by hand (authorization stays with the host it was made for), limits on
 // bodies. An answer of any status is an answer; only a connection that fails is an error.
 
 import type { Readable } from "node:stream";
@@ -121,7 +121,7 @@ export class Transport implements AsyncDisposable {
       if (typeof original.body === "function") return response;
       await response.discard();
       if (hops >= MAX_REDIRECTS)
-        throw badAnswer(`registry ${original.url.host} redirects more than ${MAX_REDIRECTS} times`);
+        throw badAnswer(`${publicUrl(original.url)} redirects more than ${MAX_REDIRECTS} times`);
       current = redirected(current, location, response.status);
     }
   }

@@ -1,16 +1,17 @@
 // FROM and contexts: where files come from. Nothing is fetched before something needs it.
-// Counterpart: moby/buildkit solver/llbsolver/ops/source.go, source/{containerimage,local}.
+// Counterpart: moby/buildkit solver/llbsolver/ops/source.go, source/{containerimage,local,http}.
 
 import { BuildError, digestOf, parseDigest } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { pb } from "../../formats/proto/index.ts";
 import type { CacheMap, Op, OpContext, Vertex } from "../../graph/solver/index.ts";
 import type { Ref, RefStore } from "../../storage/refs/index.ts";
-import type { ImageSource, LocalFilter, OciLayoutSource, ResolvedImage } from "../sources/index.ts";
+import type { HttpSource, ImageSource, LocalFilter, OciLayoutSource, ResolvedImage } from "../sources/index.ts";
 import { imageCacheKeys } from "../sources/index.ts";
 import type { SessionPort } from "../ports/index.ts";
 import { goString } from "./go-json.ts";
 import { sourceDigest } from "./cache-digest.ts";
+import { HttpOp } from "./http-op.ts";
 import type { VertexSys } from "./load.ts";
 import type { EngineResult } from "./results.ts";
 
@@ -18,6 +19,7 @@ export interface SourceHost {
   readonly refs: RefStore;
   readonly images: ImageSource;
   readonly layouts: OciLayoutSource;
+  readonly web: HttpSource;
   /** The layers of an image that was built here. */
   readonly keptRef: (manifest: Digest) => Ref | undefined;
 }
@@ -41,6 +43,9 @@ export function sourceOp(vertex: Vertex, op: pb.SourceOp, host: SourceHost): Op<
     case "docker-image":
     case "oci-layout":
       return new ImageOp(op, sys, host);
+    case "http":
+    case "https":
+      return new HttpOp(op, sys, host.web);
     case "local":
       return new LocalOp(op, sys);
     default:

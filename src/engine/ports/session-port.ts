@@ -21,6 +21,8 @@ export interface SessionPort {
   secretIsInput?(id: string): boolean;
   /** Path of an SSH agent's socket, or undefined when none is forwarded under `id` ("default" when empty). */
   sshAgent(id: string): Promise<string | undefined>;
+  /** A file that the client sends for `http://buildkit-session/ID`: a context from its standard input. Each call reads it from the start. */
+  upload?(id: string): AsyncIterable<Uint8Array> | undefined;
   /** Where the exporter at `index` of the request writes; undefined for exporters without output of their own. */
   output(index: number): OutputTarget | undefined;
 }

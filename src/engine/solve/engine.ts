@@ -4,7 +4,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { BuildError, TaskScope, digestOf, isBuildError } from "../../base/index.ts";
-import { RegistryClient, DockerCredentials } from "../../distribution/index.ts";
+import { RegistryClient, DockerCredentials, Transport } from "../../distribution/index.ts";
 import type { RegistriesSettings } from "../../distribution/index.ts";
 import { hostPlatform } from "../../formats/oci/index.ts";
 import type { control } from "../../formats/proto/index.ts";
@@ -25,7 +25,7 @@ import { SourceMaps } from "../ops/index.ts";
 import { Caches, LostLayers, RemoteResults } from "../cache/index.ts";
 import type { CacheExport, LostLayer } from "../cache/index.ts";
 import type { SessionPort } from "../ports/index.ts";
-import { ImageSource, OciLayoutSource } from "../sources/index.ts";
+import { HttpSource, ImageSource, OciLayoutSource } from "../sources/index.ts";
 import { Store } from "../store/index.ts";
 import { runExporters } from "./export.ts";
 import type { BuiltPlatform } from "./export.ts";
@@ -63,6 +63,8 @@ export class Engine implements AsyncDisposable {
   /** What frontends resolve images with. */
   readonly #bases: ImageResolver;
   readonly #layouts: OciLayoutSource;
+  readonly #transport = new Transport({ retry: { attempts: 4 } });
+  readonly #web: HttpSource;
   readonly #notes = new Set<(text: string) => void>();
   readonly #caches: Caches;
   readonly #lost: LostLayers;
@@ -74,6 +76,7 @@ export class Engine implements AsyncDisposable {
     this.workers = workers;
     this.#bases = options.standInBases === true ? withStandIns({ images, engine: this }) : images;
     this.#layouts = new OciLayoutSource(store.content);
+    this.#web = new HttpSource({ refs: store.refs, records: store.sources, transport: this.#transport });
     this.cacheMounts = new CacheMounts(join(options.root, "cachemounts"), store.db);
     let executor: RuntimeExecutor | undefined;
     const host = new OpHost({
@@ -118,6 +121,7 @@ export class Engine implements AsyncDisposable {
         refs: store.refs,
         images,
         layouts: this.#layouts,
+        web: this.#web,
         keptRef: (manifest) => keptRef(store, manifest),
       }),
     });
@@ -290,7 +294,7 @@ export class Engine implements AsyncDisposable {
 
   /** What disk usage and pruning work on. */
   usageHost(): UsageHost {
-    const { refs, snapshotter, content, images, keys } = this.store;
+    const { refs, snapshotter, content, images, keys, sources } = this.store;
     return {
       root: this.#options.root,
       refs,
@@ -300,7 +304,10 @@ export class Engine implements AsyncDisposable {
       heldRefs: () => images.referencedRefs(),
       heldBlobs: () => images.referencedDigests(),
       forgetResult: (id) => keys.removeResult(id),
-      sweepKeys: () => void keys.sweep(),
+      sweepKeys: () => {
+        keys.sweep();
+        sources.sweep();
+      },
       folderSize: (path) => this.workers.run<{ path: string }, number>("diskUsage", { path }),
       removeFolder: (path) => this.workers.run<{ path: string }, void>("removeTree", { path }),
     };
@@ -314,6 +321,7 @@ export class Engine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.store[Symbol.asyncDispose]();
     await this.workers[Symbol.asyncDispose]();
+    await this.#transport[Symbol.asyncDispose]();
   }
 
   async #frontend(
@@ -339,6 +347,7 @@ export class Engine implements AsyncDisposable {
       progress,
       images: this.#bases,
       layouts: this.#layouts,
+      web: this.#web,
       refs: this.store.refs,
     });
     return dockerfileFrontend(gateway, signal);

@@ -22,7 +22,8 @@ import { loadDefinition } from "../ops/index.ts";
 import type { EngineResult } from "../ops/index.ts";
 import type { RefStore } from "../../storage/refs/index.ts";
 import { layoutDirectory } from "../ops/index.ts";
-import type { OciLayoutSource } from "../sources/index.ts";
+import { httpTimeMs, parseHttpIdentifier } from "../sources/index.ts";
+import type { HttpSource, OciLayoutSource } from "../sources/index.ts";
 import type { ProgressStream } from "./progress-stream.ts";
 import type { ImageResolver } from "./stand-in.ts";
 
@@ -35,16 +36,12 @@ export interface GatewayOptions {
   readonly progress: ProgressStream;
   readonly images: ImageResolver;
   readonly layouts: OciLayoutSource;
+  readonly web: HttpSource;
   readonly refs: RefStore;
 }
 
 /** LLB features that this engine lacks; everything else that frontends know is there. */
-const missingCaps: ReadonlySet<string> = new Set([
-  "exec.mount.sshrelay",
-  "exec.cdidevice",
-  "source.git",
-  "source.http",
-]);
+const missingCaps: ReadonlySet<string> = new Set(["exec.mount.sshrelay", "exec.cdidevice", "source.git"]);
 
 export class EngineGateway implements GatewayClient {
   readonly options: Readonly<Record<string, string>>;
@@ -72,7 +69,15 @@ export class EngineGateway implements GatewayClient {
     return this.#resolving.do(key, (shared) => this.#resolve(ref, platform, options, shared), signal);
   }
 
-  resolveSourceMetadata(op: pb.SourceOp): Promise<SourceMetadata> {
+  async resolveSourceMetadata(op: pb.SourceOp, signal: AbortSignal): Promise<SourceMetadata> {
+    const { session } = this.#o.context;
+    if (/^https?:\/\//.test(op.identifier)) {
+      const file = await this.#o.web.resolve(parseHttpIdentifier(op.identifier, op.attrs), { session, signal });
+      const ms = file.lastModified === undefined ? undefined : httpTimeMs(file.lastModified);
+      return ms === undefined ? {} : { httpLastModified: BigInt(ms / 1000) };
+    }
+    // An image has no time that a frontend asks for.
+    if (/^(docker-image|oci-layout):\/\//.test(op.identifier)) return {};
     throw new BuildError(`metadata of ${op.identifier} can't be resolved by this builder yet`, {
       code: "UNSUPPORTED",
       status: "Unimplemented",

@@ -5,7 +5,13 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, errnoOf } from "../../base/index.ts";
 import { ContentStore } from "../../storage/content/index.ts";
-import { recordsByOutputSchema, recordsSchema, SqliteKeyStorage } from "../../storage/records/index.ts";
+import {
+  recordsByOutputSchema,
+  recordsSchema,
+  SourceRecords,
+  sourceRecordsSchema,
+  SqliteKeyStorage,
+} from "../../storage/records/index.ts";
 import { RefStore, refsSchema } from "../../storage/refs/index.ts";
 import type { RefStoreOptions, RemoteOpener } from "../../storage/refs/index.ts";
 import { openSnapshotter, removeTree } from "../../storage/snapshots/index.ts";
@@ -39,6 +45,8 @@ export class Store implements AsyncDisposable {
   readonly refs: RefStore;
   readonly keys: SqliteKeyStorage;
   readonly images: ImageStore;
+  /** What is remembered of files from the web and of git commits. */
+  readonly sources: SourceRecords;
 
   private constructor(parts: Omit<Store, "close" | typeof Symbol.asyncDispose>) {
     this.root = parts.root;
@@ -49,6 +57,7 @@ export class Store implements AsyncDisposable {
     this.refs = parts.refs;
     this.keys = parts.keys;
     this.images = parts.images;
+    this.sources = parts.sources;
   }
 
   /** @throws STATE_UNWRITABLE, DATABASE_NEWER, DISK_FULL. A damaged database is moved aside: what it knew is built again. */
@@ -58,7 +67,7 @@ export class Store implements AsyncDisposable {
     const lock = lockProcess(root);
     try {
       const db = openDatabase(join(root, "store.db"), {
-        migrations: [recordsSchema + refsSchema + imagesSchema, recordsByOutputSchema],
+        migrations: [recordsSchema + refsSchema + imagesSchema, recordsByOutputSchema, sourceRecordsSchema],
         replaceDamaged: lock.alone,
       });
       const content = new ContentStore(join(root, "content"), lock.id);
@@ -83,7 +92,8 @@ export class Store implements AsyncDisposable {
       });
       const keys = new SqliteKeyStorage(db);
       const images = new ImageStore(db, content);
-      const store = new Store({ root, lock, db, content, snapshotter, refs, keys, images });
+      const sources = new SourceRecords(db);
+      const store = new Store({ root, lock, db, content, snapshotter, refs, keys, images, sources });
       await store.#repair();
       lock.ready();
       return store;
