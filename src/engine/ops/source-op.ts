@@ -1,16 +1,24 @@
 // FROM and contexts: where files come from. Nothing is fetched before something needs it.
-// Counterpart: moby/buildkit solver/llbsolver/ops/source.go, source/{containerimage,local,http}.
+// Counterpart: moby/buildkit solver/llbsolver/ops/source.go, source/{containerimage,local,http,git}.
 
 import { BuildError, digestOf, parseDigest } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { pb } from "../../formats/proto/index.ts";
 import type { CacheMap, Op, OpContext, Vertex } from "../../graph/solver/index.ts";
 import type { Ref, RefStore } from "../../storage/refs/index.ts";
-import type { HttpSource, ImageSource, LocalFilter, OciLayoutSource, ResolvedImage } from "../sources/index.ts";
+import type {
+  GitSource,
+  HttpSource,
+  ImageSource,
+  LocalFilter,
+  OciLayoutSource,
+  ResolvedImage,
+} from "../sources/index.ts";
 import { imageCacheKeys } from "../sources/index.ts";
 import type { SessionPort } from "../ports/index.ts";
 import { goString } from "./go-json.ts";
 import { sourceDigest } from "./cache-digest.ts";
+import { GitOp } from "./git-op.ts";
 import { HttpOp } from "./http-op.ts";
 import type { VertexSys } from "./load.ts";
 import type { EngineResult } from "./results.ts";
@@ -20,6 +28,7 @@ export interface SourceHost {
   readonly images: ImageSource;
   readonly layouts: OciLayoutSource;
   readonly web: HttpSource;
+  readonly git: GitSource;
   /** The layers of an image that was built here. */
   readonly keptRef: (manifest: Digest) => Ref | undefined;
 }
@@ -46,6 +55,8 @@ export function sourceOp(vertex: Vertex, op: pb.SourceOp, host: SourceHost): Op<
     case "http":
     case "https":
       return new HttpOp(op, sys, host.web);
+    case "git":
+      return new GitOp(op, sys, host.git);
     case "local":
       return new LocalOp(op, sys);
     default:

@@ -25,7 +25,7 @@ import { SourceMaps } from "../ops/index.ts";
 import { Caches, LostLayers, RemoteResults } from "../cache/index.ts";
 import type { CacheExport, LostLayer } from "../cache/index.ts";
 import type { SessionPort } from "../ports/index.ts";
-import { HttpSource, ImageSource, OciLayoutSource } from "../sources/index.ts";
+import { GitSource, HttpSource, ImageSource, OciLayoutSource } from "../sources/index.ts";
 import { Store } from "../store/index.ts";
 import { runExporters } from "./export.ts";
 import type { BuiltPlatform } from "./export.ts";
@@ -65,6 +65,8 @@ export class Engine implements AsyncDisposable {
   readonly #layouts: OciLayoutSource;
   readonly #transport = new Transport({ retry: { attempts: 4 } });
   readonly #web: HttpSource;
+  readonly #git: GitSource;
+  readonly #repositories: CacheMounts;
   readonly #notes = new Set<(text: string) => void>();
   readonly #caches: Caches;
   readonly #lost: LostLayers;
@@ -78,6 +80,14 @@ export class Engine implements AsyncDisposable {
     this.#layouts = new OciLayoutSource(store.content);
     this.#web = new HttpSource({ refs: store.refs, records: store.sources, transport: this.#transport });
     this.cacheMounts = new CacheMounts(join(options.root, "cachemounts"), store.db);
+    this.#repositories = new CacheMounts(join(options.root, "git"), store.db, { table: "git_repositories" });
+    this.#git = new GitSource({
+      refs: store.refs,
+      records: store.sources,
+      repositories: this.#repositories,
+      root: options.root,
+      runDir: join(store.lock.runDir, "git"),
+    });
     let executor: RuntimeExecutor | undefined;
     const host = new OpHost({
       refs: store.refs,
@@ -122,6 +132,7 @@ export class Engine implements AsyncDisposable {
         images,
         layouts: this.#layouts,
         web: this.#web,
+        git: this.#git,
         keptRef: (manifest) => keptRef(store, manifest),
       }),
     });
@@ -301,6 +312,7 @@ export class Engine implements AsyncDisposable {
       snapshotter,
       content,
       cacheMounts: this.cacheMounts,
+      repositories: this.#repositories,
       heldRefs: () => images.referencedRefs(),
       heldBlobs: () => images.referencedDigests(),
       forgetResult: (id) => keys.removeResult(id),
@@ -348,6 +360,7 @@ export class Engine implements AsyncDisposable {
       images: this.#bases,
       layouts: this.#layouts,
       web: this.#web,
+      git: this.#git,
       refs: this.store.refs,
     });
     return dockerfileFrontend(gateway, signal);

@@ -22,8 +22,8 @@ import { loadDefinition } from "../ops/index.ts";
 import type { EngineResult } from "../ops/index.ts";
 import type { RefStore } from "../../storage/refs/index.ts";
 import { layoutDirectory } from "../ops/index.ts";
-import { httpTimeMs, parseHttpIdentifier } from "../sources/index.ts";
-import type { HttpSource, OciLayoutSource } from "../sources/index.ts";
+import { httpTimeMs, parseGitIdentifier, parseHttpIdentifier } from "../sources/index.ts";
+import type { GitSource, HttpSource, OciLayoutSource } from "../sources/index.ts";
 import type { ProgressStream } from "./progress-stream.ts";
 import type { ImageResolver } from "./stand-in.ts";
 
@@ -37,11 +37,12 @@ export interface GatewayOptions {
   readonly images: ImageResolver;
   readonly layouts: OciLayoutSource;
   readonly web: HttpSource;
+  readonly git: GitSource;
   readonly refs: RefStore;
 }
 
 /** LLB features that this engine lacks; everything else that frontends know is there. */
-const missingCaps: ReadonlySet<string> = new Set(["exec.mount.sshrelay", "exec.cdidevice", "source.git"]);
+const missingCaps: ReadonlySet<string> = new Set(["exec.mount.sshrelay", "exec.cdidevice"]);
 
 export class EngineGateway implements GatewayClient {
   readonly options: Readonly<Record<string, string>>;
@@ -75,6 +76,12 @@ export class EngineGateway implements GatewayClient {
       const file = await this.#o.web.resolve(parseHttpIdentifier(op.identifier, op.attrs), { session, signal });
       const ms = file.lastModified === undefined ? undefined : httpTimeMs(file.lastModified);
       return ms === undefined ? {} : { httpLastModified: BigInt(ms / 1000) };
+    }
+    if (op.identifier.startsWith("git://")) {
+      const id = parseGitIdentifier(op.identifier, op.attrs);
+      const { git } = this.#o;
+      const resolved = await git.resolve(id, { session, signal });
+      return { gitCommitObject: await git.commitObject(id, resolved, { session, signal }) };
     }
     // An image has no time that a frontend asks for.
     if (/^(docker-image|oci-layout):\/\//.test(op.identifier)) return {};

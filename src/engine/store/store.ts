@@ -12,7 +12,7 @@ import {
   sourceRecordsSchema,
   SqliteKeyStorage,
 } from "../../storage/records/index.ts";
-import { RefStore, refsSchema } from "../../storage/refs/index.ts";
+import { gitRepositoriesSchema, RefStore, refsSchema } from "../../storage/refs/index.ts";
 import type { RefStoreOptions, RemoteOpener } from "../../storage/refs/index.ts";
 import { openSnapshotter, removeTree } from "../../storage/snapshots/index.ts";
 import type { Snapshotter } from "../../storage/snapshots/index.ts";
@@ -67,7 +67,12 @@ export class Store implements AsyncDisposable {
     const lock = lockProcess(root);
     try {
       const db = openDatabase(join(root, "store.db"), {
-        migrations: [recordsSchema + refsSchema + imagesSchema, recordsByOutputSchema, sourceRecordsSchema],
+        migrations: [
+          recordsSchema + refsSchema + imagesSchema,
+          recordsByOutputSchema,
+          sourceRecordsSchema,
+          gitRepositoriesSchema,
+        ],
         replaceDamaged: lock.alone,
       });
       const content = new ContentStore(join(root, "content"), lock.id);

@@ -40,7 +40,7 @@ function toUsageRecord(record: StoreRecord): UsageRecord {
     lastUsedAtMs: record.usedMs,
     usageCount: record.uses,
     inUse: record.inUse,
-    mutable: record.kind === "cachemount",
+    mutable: record.kind !== "ref",
     shared: record.shared,
   };
 }
@@ -53,8 +53,8 @@ const fields: Readonly<Record<string, (record: StoreRecord) => string>> = {
 };
 const flags: Readonly<Record<string, (record: StoreRecord) => boolean>> = {
   inuse: (record) => record.inUse,
-  mutable: (record) => record.kind === "cachemount",
-  immutable: (record) => record.kind !== "cachemount",
+  mutable: (record) => record.kind !== "ref",
+  immutable: (record) => record.kind === "ref",
   shared: (record) => record.shared,
   private: (record) => !record.shared,
 };

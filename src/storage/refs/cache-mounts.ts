@@ -1,5 +1,5 @@
 // Cache mounts: folders that outlive builds and are shared between steps. Who uses one holds a lock on its file, so the kernel
-// frees it however a process ends. Counterpart: moby/buildkit solver/llbsolver/mounts/mount.go (cacheRefs).
+// frees it however a process ends. Bare git repositories that builds share are kept in the same way, in a table of their own. Counterpart: moby/buildkit solver/llbsolver/mounts/mount.go (cacheRefs).
 
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
 import { randomBytes } from "node:crypto";
@@ -42,6 +42,13 @@ interface Row extends Record<string, unknown> {
   uses: number;
 }
 
+export interface CacheMountsOptions {
+  /** Which table has the rows; defaults to that of cache mounts. */
+  readonly table?: "cache_mounts" | "git_repositories";
+  /** Milliseconds since the epoch; defaults to the clock. */
+  readonly now?: () => number;
+}
+
 const POLL_MS = 100;
 
 export class CacheMounts {
@@ -59,19 +66,20 @@ export class CacheMounts {
   readonly #remove: Statement<Row>;
 
   /** @param root folder of all cache mounts. */
-  constructor(root: string, db: Database, now: () => number = Date.now) {
+  constructor(root: string, db: Database, options: CacheMountsOptions = {}) {
+    const { table = "cache_mounts" } = options;
     this.#root = root;
     this.#db = db;
-    this.#now = now;
+    this.#now = options.now ?? Date.now;
     mkdirSync(root, { recursive: true, mode: 0o711 });
     const columns = "id, name, description, created_ms, used_ms, uses";
-    this.#byName = db.prepare<Row>(`SELECT ${columns} FROM cache_mounts WHERE name = ? ORDER BY used_ms DESC, id`);
-    this.#all = db.prepare<Row>(`SELECT ${columns} FROM cache_mounts`);
+    this.#byName = db.prepare<Row>(`SELECT ${columns} FROM ${table} WHERE name = ? ORDER BY used_ms DESC, id`);
+    this.#all = db.prepare<Row>(`SELECT ${columns} FROM ${table}`);
     this.#insert = db.prepare(
-      "INSERT INTO cache_mounts (id, name, dir, description, created_ms, used_ms, uses, size_bytes) VALUES (?, ?, ?, ?, ?, ?, 0, 0)",
+      `INSERT INTO ${table} (id, name, dir, description, created_ms, used_ms, uses, size_bytes) VALUES (?, ?, ?, ?, ?, ?, 0, 0)`,
     );
-    this.#touch = db.prepare("UPDATE cache_mounts SET used_ms = ?, uses = uses + 1 WHERE id = ?");
-    this.#remove = db.prepare("DELETE FROM cache_mounts WHERE id = ?");
+    this.#touch = db.prepare(`UPDATE ${table} SET used_ms = ?, uses = uses + 1 WHERE id = ?`);
+    this.#remove = db.prepare(`DELETE FROM ${table} WHERE id = ?`);
   }
 
   /** The folder of a name, made when there is none; waits for a locked one. */

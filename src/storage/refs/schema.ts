@@ -55,3 +55,18 @@ CREATE TABLE cache_mounts (
 ) WITHOUT ROWID;
 CREATE INDEX cache_mounts_name ON cache_mounts (name);
 `;
+
+/** A later migration: bare repositories of git remotes, kept as cache mounts are. */
+export const gitRepositoriesSchema = `
+CREATE TABLE git_repositories (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  dir TEXT NOT NULL,
+  description TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  used_ms INTEGER NOT NULL,
+  uses INTEGER NOT NULL,
+  size_bytes INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX git_repositories_name ON git_repositories (name);
+`;

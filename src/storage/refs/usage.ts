@@ -12,7 +12,7 @@ import type { RefStore } from "./ref-store.ts";
 /** One record. Times are milliseconds since the epoch. */
 export interface StoreRecord {
   readonly id: string;
-  readonly kind: "ref" | "cachemount";
+  readonly kind: "ref" | "cachemount" | "repository";
   readonly parent: string | undefined;
   readonly type: RefType;
   readonly description: string;
@@ -29,6 +29,8 @@ export interface UsageHost {
   readonly root: string;
   readonly refs: RefStore;
   readonly cacheMounts: CacheMounts;
+  /** Bare repositories of git remotes. */
+  readonly repositories: CacheMounts;
   readonly snapshotter: Snapshotter;
   readonly content: ContentStore;
   /** Refs that kept images hold. */
@@ -85,18 +87,24 @@ export async function listRecords(host: UsageHost): Promise<StoreRecord[]> {
       shared: parents.has(ref.id),
     });
   }
-  for (const mount of host.cacheMounts.list()) {
+  return [...records, ...(await folderRecords(host, "cachemount")), ...(await folderRecords(host, "repository"))];
+}
+
+async function folderRecords(host: UsageHost, kind: "cachemount" | "repository"): Promise<StoreRecord[]> {
+  const folders = kind === "cachemount" ? host.cacheMounts : host.repositories;
+  const records: StoreRecord[] = [];
+  for (const row of folders.list()) {
     records.push({
-      id: mount.id,
-      kind: "cachemount",
+      id: row.id,
+      kind,
       parent: undefined,
-      type: "exec.cachemount",
-      description: mount.description,
-      sizeBytes: await host.folderSize(host.cacheMounts.path(mount.id)),
-      createdMs: mount.createdMs,
-      usedMs: mount.usedMs,
-      uses: mount.uses,
-      inUse: host.cacheMounts.isUsed(mount.id),
+      type: kind === "cachemount" ? "exec.cachemount" : "regular",
+      description: row.description,
+      sizeBytes: await host.folderSize(folders.path(row.id)),
+      createdMs: row.createdMs,
+      usedMs: row.usedMs,
+      uses: row.uses,
+      inUse: folders.isUsed(row.id),
       shared: false,
     });
   }
@@ -183,6 +191,7 @@ function bytesToKeep(host: UsageHost, policy: PrunePolicy, totalBytes: number): 
 
 async function removeRecord(host: UsageHost, record: StoreRecord): Promise<boolean> {
   if (record.kind === "cachemount") return host.cacheMounts.remove(record.id, host.removeFolder);
+  if (record.kind === "repository") return host.repositories.remove(record.id, host.removeFolder);
   const { rows } = host.refs;
   const removed = rows.db.transaction(() => {
     if (rows.leasedRefs().has(record.id)) return false;
