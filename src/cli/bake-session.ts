@@ -44,6 +44,14 @@ export class BakeSession implements SessionPort {
     return undefined;
   }
 
+  upload(id: string): AsyncIterable<Uint8Array> | undefined {
+    for (const session of this.#reached()) {
+      const bytes = session.upload(id);
+      if (bytes !== undefined) return bytes;
+    }
+    return undefined;
+  }
+
   output(index: number): OutputTarget | undefined {
     return this.#own.output(index);
   }

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { realpath, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { resolve, sep } from "node:path";
-import { errnoOf } from "../base/index.ts";
+import { BuildError, errnoOf } from "../base/index.ts";
 import type { ExporterResponse } from "../service/builders/index.ts";
 import { openLocalSession } from "../service/session/index.ts";
 import { findInputs, type BuildInputs } from "./build-inputs.ts";
@@ -52,6 +52,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
     const asked = await resolveOutputs(entries, { cwd: shell.cwd, stdout: shell.stdout, localDelete });
     const outputs: ResolvedOutput[] =
       entries.length > 0 ? asked : [{ type: "image", attributes: new Map(), target: undefined }];
+    refuseTargets(flags.list("build-context"));
     const inputs = await findInputs({
       context,
       file: flags.string("file"),
@@ -71,6 +72,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
           paths: paths.map((path) => (path === "" ? path : resolve(shell.cwd, path))),
         })),
         outputs: outputs.map(({ target }) => target),
+        uploads: inputs.uploads,
         env: shell.env,
       }),
     );
@@ -141,6 +143,17 @@ export async function runBuild(invocation: Invocation): Promise<number> {
   if (mode !== "quiet" && mode !== "rawjson")
     shell.stderr.write(await buildReport({ builder, response, outputs, flags, context }));
   return 0;
+}
+
+/** Other targets as contexts are bake's. @throws BuildError. */
+function refuseTargets(contexts: readonly string[]): void {
+  const found = contexts.find((text) => /^[^=]*=target:/.test(text));
+  if (found === undefined) return;
+  throw new BuildError(`${found}: targets as contexts belong to bake`, {
+    code: "TARGET_CONTEXT",
+    status: "InvalidArgument",
+    hint: "put the targets into a bake file and run: slipway bake",
+  });
 }
 
 function askedProgress({ flags, shell }: Invocation): string {

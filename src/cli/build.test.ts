@@ -261,7 +261,6 @@ suite("what is refused before anything is built", () => {
     ],
     [["-o", "type=registry,name=x", "ctx"], /^ERROR: failed to build: pushing to a registry is not/],
     [["--builder", "remote1", "ctx"], /^ERROR: no builder "remote1" found\n/],
-    [["https://github.com/a/b.git"], /^ERROR: failed to build: a remote build context is not in this version/],
     [
       ["-f", "-", "-"],
       "ERROR: failed to build: invalid argument: can't use stdin for both build context and dockerfile\n",

@@ -17,8 +17,8 @@ export const build: CommandDefinition = {
   aliases: ["b"],
   summary: "Start a build",
   description:
-    "Builds a Dockerfile with the files of a folder. The result is kept as an image in the store unless -o says otherwise.",
-  usage: "[OPTIONS] PATH | -",
+    "Builds a Dockerfile with the files of a folder, a git repository, a tar archive from the web or from standard input. The result is kept as an image in the store unless -o says otherwise.",
+  usage: "[OPTIONS] PATH | URL | -",
   args: { min: 1, max: 1 },
   mounts: true,
   flags: [
@@ -34,7 +34,7 @@ export const build: CommandDefinition = {
     {
       name: "build-context",
       kind: "array",
-      help: "Additional build contexts (e.g., name=path, name=docker-image://image)",
+      help: "Additional build contexts (e.g., name=path, name=docker-image://image, name=oci-layout://dir:tag, name=URL)",
     },
     { name: "builder", kind: "string", help: 'Builder instance (only "embedded" so far)' },
     {
@@ -54,7 +54,7 @@ export const build: CommandDefinition = {
       name: "file",
       short: "f",
       kind: "string",
-      help: 'Name of the Dockerfile, or "-" for stdin (default: "PATH/Dockerfile")',
+      help: 'Name or URL of the Dockerfile, or "-" for stdin (default: "PATH/Dockerfile")',
     },
     { name: "iidfile", kind: "string", help: "Write the image ID to a file" },
     { name: "label", kind: "array", help: "Set metadata for an image" },

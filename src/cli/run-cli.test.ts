@@ -47,7 +47,7 @@ Options:
     );
     assert.equal((await run(["help", "prune"])).stdout, help.stdout);
     const build = (await run(["b", "--help"])).stdout;
-    assert.match(build, /^Usage: {2}slipway build \[OPTIONS\] PATH \| -\n\nStart a build\n/);
+    assert.match(build, /^Usage: {2}slipway build \[OPTIONS\] PATH \| URL \| -\n\nStart a build\n/);
     assert.match(build, /Aliases:\n {2}slipway build, slipway b\n/);
     assert.match(build, /\(default\s+"auto"\)/);
     assert.doesNotMatch(build, /--squash|--cpu-shares/);
@@ -64,11 +64,11 @@ Options:
       [["--nope"], "unknown flag: --nope\n\nRun 'slipway --help' for more information\n"],
       [
         ["build", "--tagg", "x", "."],
-        "unknown flag: --tagg\n\nDid you mean --tag?\n\nUsage:  slipway build [OPTIONS] PATH | -\n\nRun 'slipway build --help' for more information\n",
+        "unknown flag: --tagg\n\nDid you mean --tag?\n\nUsage:  slipway build [OPTIONS] PATH | URL | -\n\nRun 'slipway build --help' for more information\n",
       ],
       [
         ["build"],
-        "ERROR: slipway: 'slipway build' requires 1 argument\n\nUsage:  slipway build [OPTIONS] PATH | -\n\nRun 'slipway build --help' for more information\n",
+        "ERROR: slipway: 'slipway build' requires 1 argument\n\nUsage:  slipway build [OPTIONS] PATH | URL | -\n\nRun 'slipway build --help' for more information\n",
       ],
       [
         ["du", "x"],

@@ -34,8 +34,8 @@ export interface SourceHost {
 }
 
 /** The folder of a layout that the session offers. @throws LOCAL_SOURCE_MISSING. */
-export function layoutDirectory(session: SessionPort, storeId: string): string {
-  const directory = session.localDir(storeId);
+export function layoutDirectory(session: SessionPort, storeId: string, sessionId?: string): string {
+  const directory = session.localDir(storeId, sessionId);
   if (directory !== undefined) return directory;
   throw new BuildError(`the build has no OCI layout named ${JSON.stringify(storeId)}`, {
     code: "LOCAL_SOURCE_MISSING",
@@ -122,7 +122,11 @@ class ImageOp implements Op<EngineResult> {
   }
 
   #layout(reference: string, context: OpContext): Promise<ResolvedImage> {
-    const directory = layoutDirectory(this.#sys.context.session, this.#op.attrs["oci.store"] ?? "");
+    const directory = layoutDirectory(
+      this.#sys.context.session,
+      this.#op.attrs["oci.store"] ?? "",
+      this.#op.attrs["oci.session"],
+    );
     return this.#host.layouts.resolve(
       reference,
       { directory, platform: this.#sys.platform, ...this.#limits() },

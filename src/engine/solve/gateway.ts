@@ -141,7 +141,11 @@ export class EngineGateway implements GatewayClient {
     const step = this.#o.progress.internal(digestOf(`${name} ${formatPlatform(platform)} ${this.sessionId}`), name);
     try {
       if (options.ociStore !== undefined) {
-        const directory = layoutDirectory(this.#o.context.session, options.ociStore.storeId);
+        const directory = layoutDirectory(
+          this.#o.context.session,
+          options.ociStore.storeId,
+          options.ociStore.sessionId,
+        );
         const resolved = await this.#o.layouts.resolve(ref, { directory, platform }, signal);
         step.completed();
         return { ref: resolved.ref, digest: resolved.digest, config: resolved.configBytes };

@@ -2,7 +2,7 @@
 // Counterpart: moby/buildkit session/{filesync,secrets,sshforward} as docker/buildx attaches them.
 
 import { randomBytes } from "node:crypto";
-import { constants } from "node:fs";
+import { constants, createReadStream } from "node:fs";
 import { access, readFile, stat } from "node:fs/promises";
 import { BuildError, errnoOf } from "../../base/index.ts";
 import type { OutputTarget, SessionPort } from "../../engine/index.ts";
@@ -31,6 +31,8 @@ export interface LocalSessionOptions {
   /** By the exporter's index in the request. */
   readonly outputs: readonly (OutputTarget | undefined)[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Files to send by id, for contexts from standard input. Defaults to none. */
+  readonly uploads?: ReadonlyMap<string, string>;
   /** Builds of the same folders may share one, and then the steps that read these folders. Defaults to a new one. */
   readonly id?: string;
 }
@@ -110,6 +112,11 @@ export class LocalSession implements SessionPort, AsyncDisposable {
 
   sshAgent(id: string): Promise<string | undefined> {
     return Promise.resolve(this.#agents.get(id === "" ? "default" : id));
+  }
+
+  upload(id: string): AsyncIterable<Uint8Array> | undefined {
+    const path = this.#options.uploads?.get(id);
+    return path === undefined ? undefined : createReadStream(path, { highWaterMark: 256 * 1024 });
   }
 
   output(index: number): OutputTarget | undefined {

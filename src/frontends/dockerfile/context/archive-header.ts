@@ -4,9 +4,11 @@ const MAGIC: readonly (readonly number[])[] = [
   [0x42, 0x5a, 0x68],
   [0x1f, 0x8b, 0x08],
   [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00],
+  // Differs: BuildKit takes an archive in zstd for a Dockerfile.
+  [0x28, 0xb5, 0x2f, 0xfd],
 ];
 
-/** Whether a file that begins like this is a bzip2, gzip, xz or tar archive. */
+/** Whether a file that begins like this is a bzip2, gzip, xz, zstd or tar archive. */
 export function isArchive(header: Uint8Array): boolean {
   return MAGIC.some((magic) => magic.every((byte, at) => header[at] === byte)) || isTar(header);
 }
