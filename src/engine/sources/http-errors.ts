@@ -1,6 +1,6 @@
 // The sentences that users see when a web source does not give what was asked for. No query, header or token ever enters.
 
-import { BuildError } from "../../base/index.ts";
+import { BuildError, errnoOf } from "../../base/index.ts";
 import { publicUrl } from "../../distribution/index.ts";
 
 /** The server answered, with something else than the file. */
@@ -37,6 +37,28 @@ export function wrongChecksum(url: string, got: string, expected: string): Build
     status: "FailedPrecondition",
     hint: "the file on the server is not the one that the checksum was made of: find out why, then give the new checksum",
   });
+}
+
+/** The file can't be put into the store. */
+export function unwritable(error: unknown, url: string): unknown {
+  switch (errnoOf(error)) {
+    case "ENOSPC":
+      return new BuildError("no space left on the disk of the state directory", {
+        code: "DISK_FULL",
+        status: "ResourceExhausted",
+        hint: "free some space, for example with: slipway prune",
+        cause: error,
+      });
+    case "ENAMETOOLONG":
+      return new BuildError(`the name of ${shown(url)} is too long for a file`, {
+        code: "HTTP_FILENAME",
+        status: "InvalidArgument",
+        hint: "give the file a shorter name on the server",
+        cause: error,
+      });
+    default:
+      return error;
+  }
 }
 
 function hintFor(url: string, status: number): string {

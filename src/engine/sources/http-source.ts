@@ -16,7 +16,7 @@ import type { VertexProgress } from "../../graph/solver/index.ts";
 import type { SourceRecord, SourceRecords } from "../../storage/records/index.ts";
 import type { Ref, RefStore } from "../../storage/refs/index.ts";
 import type { SessionPort } from "../ports/index.ts";
-import { badStatus, brokenDownload, wrongChecksum } from "./http-errors.ts";
+import { badStatus, brokenDownload, unwritable, wrongChecksum } from "./http-errors.ts";
 import { httpFilename, httpRecordKey, httpTimeMs } from "./http-identifier.ts";
 import type { HttpIdentifier } from "./http-identifier.ts";
 
@@ -235,7 +235,9 @@ export class HttpSource {
     const status = `downloading ${filename}`;
     const total = totalBytes === undefined || !Number.isSafeInteger(totalBytes) ? {} : { total: totalBytes };
     const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-    const handle = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    const handle = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600).catch((error: unknown) => {
+      throw unwritable(error, id.url);
+    });
     try {
       let current = 0;
       let toldMs = 0;
@@ -243,7 +245,9 @@ export class HttpSource {
         signal.throwIfAborted();
         sha256.update(chunk);
         other?.update(chunk);
-        await handle.writeFile(chunk);
+        await handle.writeFile(chunk).catch((error: unknown) => {
+          throw unwritable(error, id.url);
+        });
         current += chunk.byteLength;
         if (Date.now() - toldMs < 100) continue;
         toldMs = Date.now();
