@@ -25,6 +25,8 @@ export interface BuilderOptions {
   readonly root: string;
   readonly parallelism?: number;
   readonly standInBases?: boolean;
+  /** The command frees space: what the store keeps in reserve for that may be used. */
+  readonly toFreeSpace?: boolean;
 }
 
 /** The process as verbs see it; tests give their own. */

@@ -48,7 +48,7 @@ async function runPrune({ flags, shell, root }: Invocation): Promise<number> {
   )
     return 0;
 
-  await using builder = await shell.openBuilder({ root });
+  await using builder = await shell.openBuilder({ root, toFreeSpace: true });
   const controller = new AbortController();
   using _signals = shell.onSignals((signal) => {
     if (controller.signal.aborted) shell.exitNow(signal === "SIGINT" ? 130 : 143);

@@ -15,7 +15,7 @@ export const rmi: CommandDefinition = {
 };
 
 async function runRmi({ args, flags, shell, root, debug }: Invocation): Promise<number> {
-  await using builder = await shell.openBuilder({ root });
+  await using builder = await shell.openBuilder({ root, toFreeSpace: true });
   let exitCode = 0;
   for (const name of args) {
     try {

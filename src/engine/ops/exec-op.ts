@@ -68,7 +68,7 @@ export class ExecOp implements Op<EngineResult> {
       },
     );
     const allowed = meta.validExitCodes.length > 0 ? meta.validExitCodes : [0];
-    if (!allowed.includes(exit.exitCode)) throw processFailed(meta.args, exit);
+    if (!allowed.includes(exit.exitCode)) throw processFailed(meta.args, exit, mounts.rootPath);
     const results = await mounts.commit(this.#vertex.name);
     return results.map((ref) => ({ kind: "ref", ref }));
   }

@@ -12,7 +12,6 @@ const TEXTS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EPERM: "operation not permitted",
   ELOOP: "too many levels of symbolic links",
-  ENOSPC: "no space left on device",
   EROFS: "read-only file system",
   ENAMETOOLONG: "file name too long",
   EXDEV: "invalid cross-device link",
@@ -21,7 +20,6 @@ const TEXTS: Readonly<Record<string, string>> = {
 const STATUS: Readonly<Record<string, Status>> = {
   ENOENT: "NotFound",
   EACCES: "PermissionDenied",
-  ENOSPC: "ResourceExhausted",
 };
 
 /** An error of a file action. */
@@ -32,7 +30,17 @@ export function fileError(message: string, status: Status = "InvalidArgument", c
 /** The same for a path that is missing or cannot be used. */
 export function pathError(operation: string, path: string, code: string, cause?: unknown): BuildError {
   const shown = path.startsWith("/") ? path : `/${path}`;
+  if (code === "ENOSPC" || code === "EDQUOT") return diskFull(operation, cause);
   return fileError(`${operation} ${textOf(shown)}: ${TEXTS[code] ?? code}`, STATUS[code] ?? "Unknown", cause);
+}
+
+function diskFull(operation: string, cause: unknown): BuildError {
+  return new BuildError(`${operation}: no space left on the disk of the state directory`, {
+    code: "DISK_FULL",
+    status: "ResourceExhausted",
+    hint: "free some space, for example with: slipway prune",
+    cause,
+  });
 }
 
 /** A system error with the roots cut off its path; BuildErrors and others pass. */

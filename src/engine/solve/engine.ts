@@ -47,6 +47,8 @@ export interface EngineOptions {
   readonly standInBases?: boolean;
   /** Forces plain copies or overlay; found out when absent. */
   readonly snapshotter?: "overlay" | "copy";
+  /** The engine is opened to free space: what the store keeps in reserve may be used for that. Defaults to false. */
+  readonly toFreeSpace?: boolean | undefined;
 }
 
 export interface EngineSolveOptions {
@@ -150,6 +152,7 @@ export class Engine implements AsyncDisposable {
         workers,
         onLayerFailure: (layer, blobs, error) => lost.note(layer, blobs, error),
         ...(options.snapshotter === undefined ? {} : { snapshotter: options.snapshotter }),
+        toFreeSpace: options.toFreeSpace,
         openRemote: () => (remote) => images!.openRemote(remote),
       });
       const { registries } = options;

@@ -1,7 +1,7 @@
 // From the solver's events to the Control service's status messages, and every byte of every step's output to a log on disk,
 // whole and unclipped. Counterpart: moby/buildkit solver/progress.go.
 
-import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -34,6 +34,7 @@ export class ProgressStream implements ProgressSink, Disposable {
   readonly #statusStarted = new Map<string, number>();
   readonly #logs = new Map<string, number>();
   readonly #names = new Map<string, string>();
+  readonly #unkept = new Set<string>();
 
   constructor(options: ProgressStreamOptions) {
     this.#options = options;
@@ -120,19 +121,24 @@ export class ProgressStream implements ProgressSink, Disposable {
     this.#logs.clear();
   }
 
-  #keep(vertex: string, data: Uint8Array): void {
-    let fd = this.#logs.get(vertex);
-    if (fd === undefined) {
-      mkdirSync(this.#options.logDir, { recursive: true, mode: 0o700 });
-      fd = openSync(
-        join(this.#options.logDir, `${vertex.slice("sha256:".length, "sha256:".length + 16)}.log`),
-        "a",
-        0o600,
-      );
-      this.#logs.set(vertex, fd);
-      writeSync(fd, `# ${this.#names.get(vertex) ?? vertex}\n`);
+  /** A log that can't be written, on a full disk for one, is given up: what ends the build is the step's own failure. */
+  #keep(vertex: Digest, data: Uint8Array): void {
+    if (this.#unkept.has(vertex)) return;
+    try {
+      let fd = this.#logs.get(vertex);
+      if (fd === undefined) {
+        mkdirSync(this.#options.logDir, { recursive: true, mode: 0o700 });
+        const name = `${vertex.slice("sha256:".length, "sha256:".length + 16)}.log`;
+        fd = openSync(join(this.#options.logDir, name), "a", 0o600);
+        this.#logs.set(vertex, fd);
+        writeFileSync(fd, `# ${this.#names.get(vertex) ?? vertex}\n`);
+      }
+      writeFileSync(fd, data);
+    } catch (error) {
+      this.#unkept.add(vertex);
+      const short = `the log of this step is not kept in ${this.#options.logDir}: ${messageOf(error)}`;
+      this.warn(vertex, { level: 1, short, detail: [], url: "" });
     }
-    writeSync(fd, data);
   }
 
   #send(init: StatusInit): void {

@@ -1,9 +1,8 @@
 // Everything that outlives a build, opened together: database, blobs, layers, refs, cache keys, images. Crash-only: opening is also
 // repairing. What dead processes left (temporary files, mounts, leases, running steps) goes at the next start of anybody.
 
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError, errnoOf } from "../../base/index.ts";
 import { ContentStore } from "../../storage/content/index.ts";
 import {
   recordsByOutputSchema,
@@ -24,6 +23,7 @@ import { killLeftovers } from "../executor/index.ts";
 import { ImageStore, imagesSchema } from "../exporters/index.ts";
 import { lockProcess } from "./process-lock.ts";
 import type { ProcessLock } from "./process-lock.ts";
+import { keepReserve, makeRoot, spendReserve, stateError } from "./state-root.ts";
 
 export interface StoreOptions {
   readonly root: string;
@@ -34,6 +34,8 @@ export interface StoreOptions {
   readonly onLayerFailure?: RefStoreOptions["onLayerFailure"];
   /** Forces plain copies or overlay; found out when absent. */
   readonly snapshotter?: "overlay" | "copy";
+  /** The store is opened to free space: what it keeps in reserve may be used for that. Defaults to false. */
+  readonly toFreeSpace?: boolean | undefined;
 }
 
 export class Store implements AsyncDisposable {
@@ -64,8 +66,10 @@ export class Store implements AsyncDisposable {
   static async open(options: StoreOptions): Promise<Store> {
     const { root, workers } = options;
     makeRoot(root);
-    const lock = lockProcess(root);
+    if (options.toFreeSpace === true) spendReserve(root);
+    let lock: ProcessLock | undefined;
     try {
+      lock = lockProcess(root);
       const db = openDatabase(join(root, "store.db"), {
         migrations: [
           recordsSchema + refsSchema + imagesSchema,
@@ -101,10 +105,11 @@ export class Store implements AsyncDisposable {
       const store = new Store({ root, lock, db, content, snapshotter, refs, keys, images, sources });
       await store.#repair();
       lock.ready();
+      if (options.toFreeSpace !== true) keepReserve(root);
       return store;
     } catch (error) {
-      lock[Symbol.dispose]();
-      throw error;
+      lock?.[Symbol.dispose]();
+      throw stateError(root, error);
     }
   }
 
@@ -138,19 +143,5 @@ export class Store implements AsyncDisposable {
   async #removeOrphans(): Promise<void> {
     const known = this.refs.rows.layerIds();
     for (const layer of await this.snapshotter.list()) if (!known.has(layer)) await this.snapshotter.remove(layer);
-  }
-}
-
-function makeRoot(root: string): void {
-  try {
-    mkdirSync(root, { recursive: true, mode: 0o711 });
-    if (!existsSync(join(root, "tmp"))) mkdirSync(join(root, "tmp"), { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new BuildError(`cannot make the state directory ${root}: ${errnoOf(error) ?? String(error)}`, {
-      code: "STATE_UNWRITABLE",
-      status: "PermissionDenied",
-      hint: "choose a writable one with --root or SLIPWAY_ROOT",
-      cause: error,
-    });
   }
 }
