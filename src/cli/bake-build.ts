@@ -24,7 +24,9 @@ import { buildRequest, refuseLaterFeatures } from "./build-request.ts";
 import { displayModeOf, isExample, newRef } from "./build-run.ts";
 import { entitlements, parseSecret, parseSsh } from "./build-values.ts";
 import type { Invocation } from "./command.ts";
+import { callOf } from "./call.ts";
 import { Failure } from "./error.ts";
+import { later } from "./later.ts";
 import { parseFlags, type FlagValues } from "./flags.ts";
 import { parseOutput, resolveOutputs, type ResolvedOutput } from "./outputs.ts";
 import { proxyBuildArgs } from "./proxy-config.ts";
@@ -99,6 +101,9 @@ async function prepare(
     const one = await Failure.wrap(`target ${name}`, async () => {
       const { values } = parseFlags(build.flags, buildWords(target));
       refuseLaterFeatures(values, shell.env);
+      const call = callOf(values);
+      if (call !== undefined)
+        throw later(`bake --call=${call.name}`, "ask each target's Dockerfile: slipway build --call");
       const entries = target.linked === true ? [] : values.list("output").map(parseOutput);
       const { localDelete } = entitlements([...flags.list("allow").filter((each) => each === "buildx.local.delete")]);
       const asked = await resolveOutputs(entries, { cwd: shell.cwd, stdout: shell.stdout, localDelete });

@@ -18,8 +18,8 @@ import { composeReader } from "./bake-compose.ts";
 import { readBakeFiles } from "./bake-files.ts";
 import { parseListRequest, renderList } from "./bake-list.ts";
 import type { Invocation } from "./command.ts";
-import { parseCsv } from "./csv.ts";
 import { goBool } from "./flags.ts";
+import { callOf } from "./call.ts";
 import { later } from "./later.ts";
 
 /** Resolves with the exit code. @throws Error in buildx's words for what is wrong. */
@@ -82,38 +82,14 @@ function flagOverrides({ flags }: Invocation): string[] {
   const overrides: string[] = [];
   if (flags.bool("push")) overrides.push("*.push=true");
   if (flags.bool("load")) overrides.push("*.load=true");
-  const call = callName(flags.bool("check") ? "check" : flags.string("call"));
-  if (call !== undefined) overrides.push(`*.call=${call}`);
+  const call = callOf(flags);
+  if (call !== undefined) overrides.push(`*.call=${call.name}`);
   if (flags.has("no-cache")) overrides.push(`*.no-cache=${flags.bool("no-cache")}`);
   if (flags.has("pull")) overrides.push(`*.pull=${flags.bool("pull")}`);
   for (const type of ["sbom", "provenance"]) {
     if (flags.string(type) !== "") overrides.push(`*.attest=${attestFlag(type, flags.string(type))}`);
   }
   return overrides;
-}
-
-/** The method of `--call`; undefined for a plain build. */
-function callName(text: string): string | undefined {
-  if (text === "") return undefined;
-  let name = "";
-  for (const field of parseCsv(text)) {
-    const at = field.indexOf("=");
-    if (at < 0) {
-      if (name !== "") throw new Error(`invalid print value: ${text}`);
-      name = field;
-      continue;
-    }
-    const [key, value] = [field.slice(0, at), field.slice(at + 1)];
-    if (key === "ignorestatus") {
-      if (goBool(value) === undefined) {
-        throw new Error(
-          `invalid ignorestatus print value: ${value}: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`,
-        );
-      }
-    } else if (key !== "format") throw new Error(`invalid print field: ${field}`);
-  }
-  if (name === "check") name = "lint";
-  return name === "build" ? undefined : name;
 }
 
 function policyOverrides(texts: readonly string[]): { overrides: string[]; disabled: boolean } {

@@ -4,6 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { control } from "../formats/proto/index.ts";
 import type { Builder, ExporterResponse } from "../service/builders/index.ts";
 import type { FlagValues } from "./flags.ts";
 import type { ResolvedOutput } from "./outputs.ts";
@@ -14,15 +15,34 @@ export function imageId(response: ExporterResponse): string {
   return response["containerimage.config.digest"] ?? response["containerimage.digest"] ?? "";
 }
 
-/** The text of `--metadata-file`: the response with values that hold JSON in base64 opened up. */
-export function metadataJson(response: ExporterResponse): string {
-  const entries = Object.entries(response).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const text = JSON.stringify(
-    Object.fromEntries(entries.map(([key, value]) => [key, openedUp(key, value)])),
-    undefined,
-    2,
-  );
+/** The text of `--metadata-file`: the response with values that hold JSON in base64 opened up; warnings, if any, among them. */
+export function metadataJson(response: ExporterResponse, warnings: readonly control.VertexWarning[] = []): string {
+  const opened: [string, unknown][] = Object.entries(response).map(([key, value]) => [key, openedUp(key, value)]);
+  if (warnings.length > 0) opened.push(["buildx.build.warnings", warnings.map(warningJson)]);
+  const text = JSON.stringify(Object.fromEntries(opened.toSorted(([a], [b]) => (a < b ? -1 : 1))), undefined, 2);
   return text.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+// Counterpart: moby/buildkit client/graph.go VertexWarning; members with zero values are left out.
+function warningJson({ vertex, level, short, detail, url, info, ranges }: control.VertexWarning): unknown {
+  const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
+  const position = (at: { line: number; character: number } | undefined) => ({
+    ...(at?.line ? { line: at.line } : {}),
+    ...(at?.character ? { character: at.character } : {}),
+  });
+  return {
+    ...(vertex === "" ? {} : { vertex }),
+    ...(level === 0n ? {} : { level: Number(level) }),
+    ...(short.length === 0 ? {} : { short: base64(short) }),
+    ...(detail.length === 0 ? {} : { detail: detail.map(base64) }),
+    ...(url === "" ? {} : { url }),
+    ...(info === undefined
+      ? {}
+      : { sourceInfo: { filename: info.filename, data: base64(info.data), language: info.language } }),
+    ...(ranges.length === 0
+      ? {}
+      : { range: ranges.map(({ start, end }) => ({ start: position(start), end: position(end) })) }),
+  };
 }
 
 function openedUp(key: string, value: string): unknown {

@@ -13,6 +13,7 @@ import {
   referenceString,
 } from "../formats/oci/index.ts";
 import { control } from "../formats/proto/index.ts";
+import { callOf } from "./call.ts";
 import { parseCacheEntries } from "./cache-options.ts";
 import { Failure } from "./error.ts";
 import {
@@ -47,8 +48,6 @@ export function refuseLaterFeatures(flags: FlagValues, env: RequestParts["env"])
   if (flags.bool("push"))
     throw later("--push", "write the image with -o type=oci,dest=FILE and push it with another tool");
   if (flags.bool("load")) throw later("--load", "use -o type=docker,dest=FILE, then run: docker load -i FILE");
-  if (flags.bool("check")) throw later("--check");
-  if (flags.string("call") !== "build") throw later(`--call=${flags.string("call")}`);
   if (flags.list("policy").length > 0) throw later("--policy");
   if ((env["EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"] ?? "") !== "") throw later("a source policy");
   if (!["", "default", "embedded"].includes(flags.string("builder"))) {
@@ -95,17 +94,23 @@ export function buildRequest(parts: RequestParts): control.SolveRequest {
   const { flags, outputs } = parts;
   const { granted } = entitlements(flags.list("allow"));
   const attributes = frontendAttributes(parts);
+  const call = callOf(flags);
+  if (call !== undefined) {
+    const caps = [attributes.get("frontend.caps"), "moby.buildkit.frontend.subrequests+forward"];
+    attributes.set("frontend.caps", caps.filter((cap) => cap !== undefined).join(","));
+    attributes.set("requestid", `frontend.${call.name}`);
+  }
   if (attributes.get("force-network-mode") === "host") granted.push("network.host");
   return create(control.SolveRequestSchema, {
     Ref: parts.ref,
     Session: parts.session,
     Frontend: attributes.has("source") ? "gateway.v0" : "dockerfile.v0",
     FrontendAttrs: Object.fromEntries(attributes),
-    Exporters: exporters(flags, outputs),
+    Exporters: call === undefined ? exporters(flags, outputs) : [],
     Entitlements: [...new Set(granted)],
     Cache: {
-      Imports: cacheOptions(flags, "cache-from", parts.cwd),
-      Exports: cacheOptions(flags, "cache-to", parts.cwd),
+      Imports: call === undefined ? cacheOptions(flags, "cache-from", parts.cwd) : [],
+      Exports: call === undefined ? cacheOptions(flags, "cache-to", parts.cwd) : [],
     },
   });
 }

@@ -4,7 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { realpath, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { resolve, sep } from "node:path";
+import { join, resolve, sep } from "node:path";
 import { BuildError, errnoOf } from "../base/index.ts";
 import type { ExporterResponse } from "../service/builders/index.ts";
 import { openLocalSession } from "../service/session/index.ts";
@@ -13,7 +13,9 @@ import { buildReport, imageId, metadataJson, writeWhole } from "./build-report.t
 import { buildRequest, noticesOf, refuseLaterFeatures, tagsOf } from "./build-request.ts";
 import { entitlements, parseSecret, parseSsh } from "./build-values.ts";
 import type { Invocation, Shell } from "./command.ts";
+import { type Call, callOf, printAnswer } from "./call.ts";
 import { Failure } from "./error.ts";
+import { goBool } from "./flags.ts";
 import { proxyBuildArgs } from "./proxy-config.ts";
 import { parseOutput, resolveOutputs, type ResolvedOutput } from "./outputs.ts";
 import { createDisplay, type DisplayMode, displayModes, warningSummary } from "./progress/index.ts";
@@ -23,6 +25,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
   const { flags, shell, args } = invocation;
   const context = args[0]!;
   refuseLaterFeatures(flags, shell.env);
+  const call = callOf(flags);
   const mode = displayModeOf(invocation);
   for (const notice of noticesOf(flags)) shell.stderr.write(`WARNING: ${notice}\n`);
   const entries = flags
@@ -131,15 +134,18 @@ export async function runBuild(invocation: Invocation): Promise<number> {
     throw new Failure("failed to build: failed to solve", error);
   } finally {
     display.finish();
-    if (mode !== "quiet" && mode !== "rawjson")
+    if (call === undefined && mode !== "quiet" && mode !== "rawjson")
       shell.stderr.write(warningSummary(display.warnings, { expand: invocation.debug }));
   }
 
+  if (call !== undefined) return await answer({ invocation, response, call, inputs });
   if (flags.bool("quiet") || askedProgress(invocation) === "quiet") shell.stdout.write(`${imageId(response)}\n`);
   if (iidFile !== undefined) await Failure.wrap("writing image ID file", () => writeWhole(iidFile, imageId(response)));
   const metadataFile = pathFlag(invocation, "metadata-file");
   if (metadataFile !== undefined)
-    await Failure.wrap("writing metadata file", () => writeWhole(metadataFile, metadataJson(response)));
+    await Failure.wrap("writing metadata file", () =>
+      writeWhole(metadataFile, metadataJson(response, warningsWanted(shell) ? display.warnings : [])),
+    );
   if (mode !== "quiet" && mode !== "rawjson")
     shell.stderr.write(await buildReport({ builder, response, outputs, flags, context }));
   return 0;
@@ -154,6 +160,39 @@ function refuseTargets(contexts: readonly string[]): void {
     status: "InvalidArgument",
     hint: "put the targets into a bake file and run: slipway bake",
   });
+}
+
+interface Answered {
+  readonly invocation: Invocation;
+  readonly response: ExporterResponse;
+  readonly call: Call;
+  readonly inputs: BuildInputs;
+}
+
+/** Prints what the frontend answered; resolves with the exit code. */
+async function answer({ invocation, response, call, inputs }: Answered): Promise<number> {
+  const { shell } = invocation;
+  const iidFile = pathFlag(invocation, "iidfile");
+  if (iidFile !== undefined) await Failure.wrap("writing image ID file", () => writeWhole(iidFile, ""));
+  const metadataFile = pathFlag(invocation, "metadata-file");
+  if (metadataFile !== undefined)
+    await Failure.wrap("writing metadata file", () => writeWhole(metadataFile, metadataJson(response)));
+  const { stdout, error, exitCode } = printAnswer(call, response, dockerfileName(invocation, inputs));
+  shell.stdout.write(stdout);
+  if (error !== undefined) throw new Error(error);
+  return exitCode;
+}
+
+// As the user named it; undefined where only the frontend has a name for it.
+function dockerfileName({ flags, args }: Invocation, { contextDir, attributes }: BuildInputs): string | undefined {
+  const file = flags.string("file");
+  if (file === "-") return "stdin";
+  if (file !== "") return file;
+  return contextDir === undefined ? undefined : join(args[0]!, attributes.get("filename") ?? "Dockerfile");
+}
+
+function warningsWanted({ env }: Shell): boolean {
+  return goBool(env["BUILDX_METADATA_WARNINGS"] ?? "") === true;
 }
 
 function askedProgress({ flags, shell }: Invocation): string {

@@ -248,8 +248,12 @@ suite("what is refused before anything is built", () => {
     [["--allow", "root", "ctx"], "ERROR: failed to build: unknown entitlement root\n"],
     [["--push", "ctx"], /^ERROR: --push is not in this version of slipway/],
     [["--load", "ctx"], /^ERROR: --load is not in this version/],
-    [["--check", "ctx"], /^ERROR: --check is not/],
-    [["--call=targets", "ctx"], /^ERROR: --call=targets is not/],
+    [["--call=check,outline", "ctx"], "ERROR: invalid print value: check,outline\n"],
+    [["--call=check,depth=2", "ctx"], "ERROR: invalid print field: depth=2\n"],
+    [
+      ["--call=check,ignorestatus=maybe", "ctx"],
+      'ERROR: invalid ignorestatus print value: maybe: strconv.ParseBool: parsing "maybe": invalid syntax\n',
+    ],
     [
       ["--provenance=mode=max", "ctx"],
       /^ERROR: attestations \(provenance\) is not|^ERROR: attestations \(provenance\)/,
@@ -298,7 +302,116 @@ suite("what is refused before anything is built", () => {
   });
 });
 
+suite("questions instead of builds", () => {
+  const data = Buffer.from("FROM scratch AS A\nMAINTAINER me\n").toString("base64");
+  const at = (line: number) => ({ ranges: [{ start: { line }, end: { line } }] });
+  const warnings = [
+    { ruleName: "MaintainerDeprecated", description: "d", url: "https://e.example/m/", detail: "old", location: at(2) },
+    { ruleName: "StageNameCasing", description: "d", detail: "case", location: at(1) },
+  ];
+  const lintAnswer = (fields: object, code: string) => () =>
+    Promise.resolve({
+      "result.json": JSON.stringify({ sources: [{ filename: "Dockerfile", data }], ...fields }),
+      "result.txt": "not used",
+      "result.statuscode": code,
+      version: "1.0.0",
+    });
+
+  test("the request names the question and exports nothing", async () => {
+    const { request, attributes } = await requestOf(["--call=outline", "-t", "a", "-o", "out", "ctx"]);
+    assert.equal(attributes["requestid"], "frontend.outline");
+    assert.equal(attributes["frontend.caps"], "moby.buildkit.frontend.subrequests+forward");
+    assert.deepEqual([request.Exporters, request.Cache?.Exports], [[], []]);
+    const check = await requestOf(["--check", "--build-context", "app=other", "ctx"]);
+    assert.equal(check.attributes["requestid"], "frontend.lint");
+    assert.equal(
+      check.attributes["frontend.caps"],
+      "moby.buildkit.frontend.contexts+forward,moby.buildkit.frontend.subrequests+forward",
+    );
+    assert.equal((await requestOf(["--call=build", "ctx"])).attributes["requestid"], undefined);
+  });
+
+  test("--check prints warnings by line under the name the user knows, and exits 1", async () => {
+    const { code, stdout, stderr } = await build(["--check", "ctx"], { solve: lintAnswer({ warnings }, "1") });
+    assert.deepEqual([code, stderr], [1, ""]);
+    assert.equal(
+      stdout,
+      `Check complete, 2 warnings have been found!
+
+WARNING: StageNameCasing
+case
+ctx/Dockerfile:1
+--------------------
+   1 | >>> FROM scratch AS A
+   2 |     MAINTAINER me
+   3 |${"     "}
+--------------------
+
+WARNING: MaintainerDeprecated - https://e.example/m/
+old
+ctx/Dockerfile:2
+--------------------
+   1 |     FROM scratch AS A
+   2 | >>> MAINTAINER me
+   3 |${"     "}
+--------------------
+`,
+    );
+    const ignored = await build(["--call=check,ignorestatus=true", "ctx"], { solve: lintAnswer({ warnings }, "1") });
+    assert.equal(ignored.code, 0);
+    const json = await build(["--call=lint,format=json", "ctx"], { solve: lintAnswer({ warnings }, "1") });
+    assert.equal(json.code, 1);
+    assert.deepEqual((JSON.parse(json.stdout) as { warnings: unknown }).warnings, warnings);
+  });
+
+  test("no warnings; and an error that ends the check", async () => {
+    const clean = await build(["--check", "ctx"], { solve: lintAnswer({ warnings: null }, "0") });
+    assert.deepEqual([clean.code, clean.stdout], [0, "Check complete, no warnings found.\n"]);
+    const buildError = { message: "unknown instruction: X", location: at(2) };
+    const broken = await build(["--check", "ctx"], { solve: lintAnswer({ warnings: null, buildError }, "1") });
+    assert.deepEqual([broken.code, broken.stdout], [1, ""]);
+    assert.match(broken.stderr, /^ERROR: unknown instruction: X\nctx\/Dockerfile:2\n-{20}\n/);
+  });
+
+  test("other answers: text, JSON on demand, the status as exit code", async () => {
+    const solve = () => Promise.resolve({ "result.json": "{}", "result.txt": "TARGET\n", "result.statuscode": "3" });
+    const text = await build(["--call=targets", "ctx"], { solve });
+    assert.deepEqual([text.code, text.stdout], [3, "TARGET\n"]);
+    const json = await build(["--call=targets,format=json,ignorestatus=1", "ctx"], { solve });
+    assert.deepEqual([json.code, json.stdout], [0, "{}\n"]);
+  });
+});
+
 suite("after the build", () => {
+  test("warnings go to the metadata file when the environment asks for them", async () => {
+    const solve: RunOptions["solve"] = (_request, _session, { onStatus }) => {
+      onStatus(vertex("load", { started: 0, completed: 1 }));
+      onStatus(warning("load", "old"));
+      return Promise.resolve({});
+    };
+    const metadata = async (env: Record<string, string>) => {
+      await build(["--metadata-file", "warned.json", "ctx"], { solve, env });
+      return JSON.parse(readFileSync(join(dir, "warned.json"), "utf8")) as Record<string, unknown>;
+    };
+    assert.deepEqual(await metadata({}), {});
+    const found = (await metadata({ BUILDX_METADATA_WARNINGS: "1" }))["buildx.build.warnings"] as object[];
+    assert.equal(found.length, 1);
+    const { vertex: digest, ...fields } = found[0] as { vertex: string };
+    assert.match(digest, /^sha256:/);
+    assert.deepEqual(fields, {
+      level: 1,
+      short: Buffer.from("old").toString("base64"),
+      detail: [Buffer.from("what to do").toString("base64")],
+      url: "https://example.com/rule",
+      sourceInfo: {
+        filename: "Dockerfile",
+        data: Buffer.from("FROM scratch\nMAINTAINER me\n").toString("base64"),
+        language: "Dockerfile",
+      },
+      range: [{ start: { line: 2 }, end: { line: 2 } }],
+    });
+  });
+
   test("a person reads what was made, where it is, and what to try", async () => {
     const { stdout, stderr } = await build(["-t", "hello", "ctx"]);
     assert.equal(stdout, "");

@@ -47,9 +47,14 @@ export const build: CommandDefinition = {
       kind: "array",
       help: 'Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir,mode=max")',
     },
-    { name: "call", kind: "string", default: "build", help: 'Set method for evaluating build (only "build" so far)' },
+    {
+      name: "call",
+      kind: "string",
+      default: "build",
+      help: 'Set method for evaluating build ("check", "outline", "targets")',
+    },
     { name: "cgroup-parent", kind: "string", help: 'Set the parent cgroup for the "RUN" instructions during build' },
-    { name: "check", kind: "bool", help: 'Shorthand for "--call=check" (not in this version)' },
+    { name: "check", kind: "bool", help: 'Shorthand for "--call=check"' },
     {
       name: "file",
       short: "f",

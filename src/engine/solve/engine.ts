@@ -201,6 +201,8 @@ export class Engine implements AsyncDisposable {
     try {
       const result = await this.#frontend(request, job, context, progress, options.signal);
       await importing;
+      // A question that the frontend answered: nothing is built or exported.
+      if (result.builds.length === 0) return answerOf(result);
       return await this.#attempts({ request, session, result, context, exports, progress, signal: options.signal });
     } catch (error) {
       throw located(error, context.sources);
@@ -387,6 +389,10 @@ export class Engine implements AsyncDisposable {
     await scope.join();
     return built;
   }
+}
+
+function answerOf({ metadata }: FrontendResult): Record<string, string> {
+  return Object.fromEntries(Array.from(metadata, ([key, value]) => [key, Buffer.from(value).toString("utf8")]));
 }
 
 /** Waits for the end of all, also when one fails. */
