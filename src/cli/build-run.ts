@@ -177,8 +177,9 @@ async function answer({ invocation, response, call, inputs }: Answered): Promise
   const metadataFile = pathFlag(invocation, "metadata-file");
   if (metadataFile !== undefined)
     await Failure.wrap("writing metadata file", () => writeWhole(metadataFile, metadataJson(response)));
-  const { stdout, error, exitCode } = printAnswer(call, response, dockerfileName(invocation, inputs));
+  const { stdout, error, exitCode, hint } = printAnswer(call, response, dockerfileName(invocation, inputs));
   shell.stdout.write(stdout);
+  if (hint !== undefined && displayModeOf(invocation) !== "quiet") shell.stderr.write(`hint: ${hint}\n`);
   if (error !== undefined) throw new Error(error);
   return exitCode;
 }

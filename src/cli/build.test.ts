@@ -333,7 +333,8 @@ suite("questions instead of builds", () => {
 
   test("--check prints warnings by line under the name the user knows, and exits 1", async () => {
     const { code, stdout, stderr } = await build(["--check", "ctx"], { solve: lintAnswer({ warnings }, "1") });
-    assert.deepEqual([code, stderr], [1, ""]);
+    const pages = "docs/rules/MaintainerDeprecated.md, docs/rules/StageNameCasing.md";
+    assert.deepEqual([code, stderr], [1, `hint: what the rules are about: ${pages}\n`]);
     assert.equal(
       stdout,
       `Check complete, 2 warnings have been found!

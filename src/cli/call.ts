@@ -53,6 +53,8 @@ export interface PrintedAnswer {
   readonly stdout: string;
   readonly error: string | undefined;
   readonly exitCode: number;
+  /** Where to read on, for stderr: buildx prints no such line on stdout. */
+  readonly hint?: string;
 }
 
 /** Prints an answer. `filename` is what the user calls the Dockerfile; undefined keeps the frontend's name for it. */
@@ -64,7 +66,13 @@ export function printAnswer(call: Call, response: ExporterResponse, filename: st
     const results = parseLint(json);
     const stdout = asJson ? `${json}\n` : lintText(results, filename);
     const error = results.buildError === undefined ? undefined : buildErrorText(results, results.buildError, filename);
-    return { stdout, error, exitCode: error === undefined ? status : 1 };
+    const pages = [...new Set((results.warnings ?? []).map(({ ruleName }) => `docs/rules/${ruleName}.md`))];
+    return {
+      stdout,
+      error,
+      exitCode: error === undefined ? status : 1,
+      ...(asJson || pages.length === 0 ? {} : { hint: `what the rules are about: ${pages.join(", ")}` }),
+    };
   }
   if (asJson && response["result.json"] !== undefined)
     return { stdout: `${json}\n`, error: undefined, exitCode: status };

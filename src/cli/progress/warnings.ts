@@ -13,6 +13,8 @@ export function warningSummary(warnings: readonly control.VertexWarning[], { exp
     if (!expand) continue;
     for (const detail of warning.detail) out += `${text(detail)}\n`;
     if (warning.url !== "") out += `More info: ${warning.url}\n`;
+    const rule = /^([A-Z][A-Za-z]+): /.exec(text(warning.short))?.[1];
+    if (rule !== undefined && warning.url.includes("/dockerfile/rule/")) out += `More info: docs/rules/${rule}.md\n`;
     if (warning.info) {
       out += sourceExcerpt({
         filename: warning.info.filename,
