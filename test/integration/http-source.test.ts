@@ -73,6 +73,7 @@ suite("ADD http", () => {
     assert.equal(code, 1);
     const said = `digest mismatch for ${web.url}/f: ${sha("sha256", "data")} (expected: ${wrong})`;
     assert.ok(output.includes(said), output);
+    assert.match(output, /^Dockerfile:2$/m);
   });
 
   test("owner, mode, unpacking; names of the server are never paths", async () => {

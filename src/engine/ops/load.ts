@@ -24,7 +24,7 @@ export interface VertexSys {
 export function loadDefinition(definition: pb.Definition, context: SolveContext): Edge | undefined {
   const { ops, head, sourceMap } = decodeDefinition(definition);
   if (head === undefined) return undefined;
-  if (sourceMap !== undefined) context.sources.add(sourceMap);
+  if (sourceMap !== undefined) context.sources.add(sourceMap, usersOf(ops));
   const vertexes = new Map<string, Vertex>();
   for (const decoded of ops) {
     checkAllowed(decoded.op, context.entitlements);
@@ -33,6 +33,19 @@ export function loadDefinition(definition: pb.Definition, context: SolveContext)
   const vertex = vertexes.get(head.digest);
   if (vertex === undefined) throw new Error(`definition without its head ${head.digest}`);
   return { vertex, index: head.index };
+}
+
+/** The digests of the ops that read each op. */
+function usersOf(ops: readonly DecodedOp[]): Map<string, string[]> {
+  const users = new Map<string, string[]>();
+  for (const { op, digest } of ops) {
+    for (const input of op.inputs) {
+      const list = users.get(input.digest);
+      if (list === undefined) users.set(input.digest, [digest]);
+      else list.push(digest);
+    }
+  }
+  return users;
 }
 
 function makeVertex(decoded: DecodedOp, known: ReadonlyMap<string, Vertex>, context: SolveContext): Vertex {

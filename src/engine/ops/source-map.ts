@@ -6,13 +6,26 @@ import type { pb } from "../../formats/proto/index.ts";
 /** Source maps of every definition of a build, by vertex digest. */
 export class SourceMaps {
   readonly #maps = new Set<pb.Source>();
+  readonly #users = new Map<string, readonly string[]>();
 
-  add(source: pb.Source): void {
+  /** `users` says which vertexes read each one. */
+  add(source: pb.Source, users: ReadonlyMap<string, readonly string[]>): void {
     this.#maps.add(source);
+    for (const [vertex, list] of users) this.#users.set(vertex, list);
   }
 
-  /** Spans of the vertex, the most specific first; empty when nothing is known of it. */
+  /** Spans of the vertex, the most specific first; of the step that reads it where it has none; empty when nothing is known. */
   of(vertex: string): SourceSpan[] {
+    const own = this.#own(vertex);
+    if (own.length > 0) return own;
+    for (const user of this.#users.get(vertex) ?? []) {
+      const spans = this.#own(user);
+      if (spans.length > 0) return spans;
+    }
+    return [];
+  }
+
+  #own(vertex: string): SourceSpan[] {
     const spans: SourceSpan[] = [];
     for (const source of this.#maps) {
       for (const location of source.locations[vertex]?.locations ?? []) {
