@@ -15,8 +15,10 @@ export interface GitSettings {
   readonly knownHosts?: string | undefined;
   /** A known_hosts file where hosts are noted when they are first met; used without `knownHosts`. */
   readonly metHosts: string;
-  /** Receives what git says about its work, without user names and passwords. */
+  /** Receives each line that git says about its work, without user names and passwords. */
   readonly onLine?: ((line: string) => void) | undefined;
+  /** Told how many bytes of a fetch have come so far. */
+  readonly onReceived?: ((bytes: number) => void) | undefined;
 }
 
 export interface GitRun {
@@ -24,6 +26,10 @@ export interface GitRun {
   readonly workTree?: string;
   /** The only protocol is `file`: for copies between the store's own folders. Defaults to false. */
   readonly local?: boolean;
+  /** A descriptor that git keeps open while it runs: the lock of what it works on. */
+  readonly holds?: number | undefined;
+  /** What it says is not for users. Defaults to false. */
+  readonly quiet?: boolean;
 }
 
 /** One exit of git that was not 0. */
@@ -63,6 +69,8 @@ const CONFIG: readonly (readonly [string, string])[] = [
   ["maintenance.auto", "false"],
 ];
 
+const UNITS: Readonly<Record<string, number>> = { bytes: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+const MAX_LINE_BYTES = 64 * 1024;
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 export class Git {
@@ -74,7 +82,7 @@ export class Git {
 
   /** Runs git and gives what it wrote. @throws GIT_MISSING; GitFailure; `signal.reason`. */
   async run(args: readonly string[], run: GitRun, signal: AbortSignal): Promise<Buffer> {
-    const { cwd, onLine } = this.#settings;
+    const { cwd } = this.#settings;
     const argv = [
       "git",
       ...(run.gitDir === undefined ? [] : [`--git-dir=${run.gitDir}`]),
@@ -83,6 +91,11 @@ export class Git {
     ];
     const stdout = collector();
     const stderr = collector();
+    const lines = new Lines((line) => {
+      if (this.#isProgress(line)) return;
+      stderr.add(Buffer.from(`${line}\n`));
+      if (run.quiet !== true) this.#settings.onLine?.(redact(line));
+    });
     let status: { readonly exitCode: number | null };
     const isUsualMask = process.umask() === 0o022;
     try {
@@ -90,13 +103,12 @@ export class Git {
         cwd: run.workTree ?? cwd,
         env: this.#environment(run.local === true),
         signal,
+        extraFds: run.holds === undefined ? [] : [run.holds],
         onStdout: (chunk) => stdout.add(chunk),
-        onStderr: (chunk) => {
-          stderr.add(chunk);
-          onLine?.(redact(chunk.toString()));
-        },
+        onStderr: (chunk) => lines.push(chunk),
       });
       status = await child.exited;
+      lines.end();
     } catch (error) {
       if (errnoOf(error) === "ENOENT") throw gitMissing(error);
       throw error;
@@ -105,6 +117,14 @@ export class Git {
     if (status.exitCode === 0) return stdout.bytes();
     if (status.exitCode === 127 && !isUsualMask) throw gitMissing(undefined);
     throw new GitFailure(status.exitCode, redact(stderr.bytes().toString().trimEnd()));
+  }
+
+  /** Whether a line only says how far git is; what has come is told. */
+  #isProgress(line: string): boolean {
+    if (!/:\s+\d+% \(\d+\/\d+\)/.test(line)) return false;
+    const [, size, unit] = /^Receiving objects: .*, ([\d.]+) (bytes|KiB|MiB|GiB)/.exec(line) ?? [];
+    if (size !== undefined) this.#settings.onReceived?.(Math.round(Number(size) * UNITS[unit!]!));
+    return true;
   }
 
   #environment(local: boolean): Record<string, string> {
@@ -155,6 +175,36 @@ function gitMissing(cause: unknown): BuildError {
     hint: "install it, for example with: apt-get install git, or apk add git",
     cause,
   });
+}
+
+/** Cuts a stream at line feeds and carriage returns; what has no end in sight is cut as well. */
+class Lines {
+  readonly #onLine: (line: string) => void;
+  #rest = "";
+
+  constructor(onLine: (line: string) => void) {
+    this.#onLine = onLine;
+  }
+
+  push(chunk: Buffer): void {
+    const parts = (this.#rest + chunk.toString("latin1")).split(/[\r\n]+/);
+    this.#rest = parts.pop()!;
+    if (this.#rest.length > MAX_LINE_BYTES) {
+      parts.push(this.#rest);
+      this.#rest = "";
+    }
+    for (const part of parts) this.#tell(part);
+  }
+
+  end(): void {
+    this.#tell(this.#rest);
+    this.#rest = "";
+  }
+
+  #tell(bytes: string): void {
+    const line = Buffer.from(bytes, "latin1").toString("utf8").trimEnd();
+    if (line !== "") this.#onLine(line);
+  }
 }
 
 function collector(): { add(chunk: Buffer): void; bytes(): Buffer } {

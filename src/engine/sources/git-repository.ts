@@ -25,10 +25,13 @@ export class GitRepository {
   readonly git: Git;
   readonly path: string;
   readonly #remote: string;
+  readonly #lockFd: number;
 
-  constructor(git: Git, path: string, remote: string) {
+  /** `folder` is held by the caller. */
+  constructor(git: Git, folder: { readonly path: string; readonly lockFd: number }, remote: string) {
     this.git = git;
-    this.path = path;
+    this.path = folder.path;
+    this.#lockFd = folder.lockFd;
     this.#remote = remote;
   }
 
@@ -96,25 +99,25 @@ export class GitRepository {
 
   async #fetch(options: readonly string[], refspecs: readonly string[], signal: AbortSignal): Promise<void> {
     try {
-      await this.#run(["fetch", ...options, "--", this.#remote, ...refspecs], signal);
+      await this.#run(["fetch", "--progress", ...options, "--", this.#remote, ...refspecs], signal);
     } catch (error) {
       // Servers that are plain files know no shallow fetch.
       const isShallow = error instanceof GitFailure && /--depth|shallow/.test(error.stderr);
       if (!isShallow || !options.includes("--depth=1")) throw error;
       await this.#run(
-        ["fetch", ...options.filter((each) => each !== "--depth=1"), "--", this.#remote, ...refspecs],
+        ["fetch", "--progress", ...options.filter((each) => each !== "--depth=1"), "--", this.#remote, ...refspecs],
         signal,
       );
     }
   }
 
   #run(args: readonly string[], signal: AbortSignal): Promise<Buffer> {
-    return this.git.run(args, { gitDir: this.path }, signal);
+    return this.git.run(args, { gitDir: this.path, holds: this.#lockFd }, signal);
   }
 
   async #try(args: readonly string[], signal: AbortSignal): Promise<Buffer | undefined> {
     try {
-      return await this.#run(args, signal);
+      return await this.git.run(args, { gitDir: this.path, quiet: true }, signal);
     } catch (error) {
       if (error instanceof GitFailure) return undefined;
       throw error;

@@ -148,7 +148,7 @@ export class GitSource {
       },
       asker.signal,
     );
-    const repository = new GitRepository(git, folder.path, id.remote);
+    const repository = new GitRepository(git, folder, id.remote);
     await repository.ensure(resolved, asker.signal);
     if (id.checksum !== "") {
       const commit = await repository.commitOf(resolved.hash, asker.signal);
@@ -168,7 +168,8 @@ export class GitSource {
       sshAgent: await agentOf(id, asker.session),
       knownHosts: knownHostsFile(id, runDir),
       metHosts: join(root, "git-known-hosts"),
-      onLine: (line) => asker.progress?.log(2, Buffer.from(line)),
+      onLine: (line) => asker.progress?.log(2, Buffer.from(`${line}\n`)),
+      onReceived: (current) => asker.progress?.status(`receiving ${redact(id.remote)}`, { current }),
     });
   }
 }

@@ -31,6 +31,8 @@ export interface CacheMountRequest {
 /** A folder in use; disposing gives it back. */
 export interface CacheMount extends Disposable {
   readonly path: string;
+  /** Descriptor of the lock: a process that inherits it holds the folder until it ends, also when this one dies before. */
+  readonly lockFd: number;
 }
 
 interface Row extends Record<string, unknown> {
@@ -178,6 +180,7 @@ export class CacheMounts {
     let open = true;
     return {
       path: this.path(id),
+      lockFd: fd,
       [Symbol.dispose]: () => {
         if (open) closeSync(fd);
         open = false;
