@@ -23,7 +23,7 @@ import { writeWhole } from "./build-report.ts";
 import { buildRequest, refuseLaterFeatures } from "./build-request.ts";
 import { displayModeOf, isExample, newRef } from "./build-run.ts";
 import { entitlements, parseSecret, parseSsh } from "./build-values.ts";
-import type { Invocation } from "./command.ts";
+import type { Invocation, Shell } from "./command.ts";
 import { callOf } from "./call.ts";
 import { Failure } from "./error.ts";
 import { later } from "./later.ts";
@@ -95,6 +95,7 @@ async function prepare(
     defaultPlatform: formatAllPlatform(normalizePlatform(hostPlatform())),
   });
   const sessions = new Map<string, BakeSession>();
+  const openLoader = oncePerContext(shell);
   const defaultArgs = await proxyBuildArgs(shell.env);
   const prepared = new Map<string, PreparedTarget>();
   for (const [name, target] of targets) {
@@ -106,7 +107,12 @@ async function prepare(
         throw later(`bake --call=${call.name}`, "ask each target's Dockerfile: slipway build --call");
       const entries = target.linked === true ? [] : values.list("output").map(parseOutput);
       const { localDelete } = entitlements([...flags.list("allow").filter((each) => each === "buildx.local.delete")]);
-      const asked = await resolveOutputs(entries, { cwd: shell.cwd, stdout: shell.stdout, localDelete });
+      const asked = await resolveOutputs(entries, {
+        cwd: shell.cwd,
+        stdout: shell.stdout,
+        localDelete,
+        openLoader,
+      });
       const isLinked = target.linked === true;
       const outputs: ResolvedOutput[] =
         entries.length > 0 || isLinked ? asked : [{ type: "image", attributes: new Map(), target: undefined }];
@@ -170,6 +176,16 @@ async function prepare(
     prepared.set(name, one);
   }
   return prepared;
+}
+
+/** One loader for all targets: what one has loaded, the others need not. */
+function oncePerContext(shell: Shell): Shell["openLoader"] {
+  const loaders = new Map<string, ReturnType<Shell["openLoader"]>>();
+  return (context) => {
+    let loader = loaders.get(context);
+    if (loader === undefined) loaders.set(context, (loader = shell.openLoader(context)));
+    return loader;
+  };
 }
 
 /** Tells the sessions of this process from others' of the same folders. */

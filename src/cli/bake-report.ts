@@ -45,6 +45,8 @@ export async function targetReport(
         const digest = response["containerimage.digest"] ?? imageId(response);
         const names = flags.list("tag");
         rows.push([name, names.join(", ") || "(no name)", digest, await sizeOf(builder, names[0] ?? digest)]);
+      } else if (target?.kind === "loader") {
+        rows.push([name, flags.list("tag").join(", ") || "(no name)", imageId(response), `in ${target.loader.name}`]);
       } else if (target !== undefined && target.kind !== "stream") rows.push([name, target.path, `type ${type}`, ""]);
     }
   }

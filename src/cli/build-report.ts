@@ -106,7 +106,11 @@ export async function buildReport(parts: ReportParts): Promise<string> {
     } else next.push("slipway build -t NAME …   (a name makes the image easy to find)");
   }
   for (const { type, target } of outputs) {
-    if (!target || target.kind === "stream") continue;
+    if (target?.kind === "loader") {
+      rows.push(["Loaded", `${names.join(", ") || imageId(response)}, into ${target.loader.name}`]);
+      if (names.length > 0) next.push(`docker run --rm ${quoted(names[0]!)}`);
+    }
+    if (!target || target.kind === "stream" || target.kind === "loader") continue;
     const size =
       target.kind === "file"
         ? await stat(target.path).then(

@@ -45,9 +45,6 @@ export interface RequestParts {
 
 /** Refuses flags whose features are not built yet, before anything else is looked at. */
 export function refuseLaterFeatures(flags: FlagValues, env: RequestParts["env"]): void {
-  if (flags.bool("push"))
-    throw later("--push", "write the image with -o type=oci,dest=FILE and push it with another tool");
-  if (flags.bool("load")) throw later("--load", "use -o type=docker,dest=FILE, then run: docker load -i FILE");
   if (flags.list("policy").length > 0) throw later("--policy");
   if ((env["EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"] ?? "") !== "") throw later("a source policy");
   if (!["", "default", "embedded"].includes(flags.string("builder"))) {

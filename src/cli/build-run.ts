@@ -17,7 +17,7 @@ import { type Call, callOf, printAnswer } from "./call.ts";
 import { Failure } from "./error.ts";
 import { goBool } from "./flags.ts";
 import { proxyBuildArgs } from "./proxy-config.ts";
-import { parseOutput, resolveOutputs, type ResolvedOutput } from "./outputs.ts";
+import { parseOutput, resolveOutputs, withShorthands, type ResolvedOutput } from "./outputs.ts";
 import { createDisplay, type DisplayMode, displayModes, warningSummary } from "./progress/index.ts";
 
 /** Resolves with the exit code: 0, or 128 plus the signal's number. @throws Failure. */
@@ -28,10 +28,11 @@ export async function runBuild(invocation: Invocation): Promise<number> {
   const call = callOf(flags);
   const mode = displayModeOf(invocation);
   for (const notice of noticesOf(flags)) shell.stderr.write(`WARNING: ${notice}\n`);
-  const entries = flags
+  const given = flags
     .list("output")
     .filter((text) => text !== "")
     .map(parseOutput);
+  const entries = withShorthands(given, { push: flags.bool("push"), load: flags.bool("load") });
   const iidFile = pathFlag(invocation, "iidfile");
   if (iidFile !== undefined) {
     if (entries.some(({ type }) => type === "local" || type === "tar")) {
@@ -52,7 +53,12 @@ export async function runBuild(invocation: Invocation): Promise<number> {
   const prepared = await Failure.wrap("failed to build", async () => {
     tagsOf(flags);
     const { localDelete } = entitlements(flags.list("allow"));
-    const asked = await resolveOutputs(entries, { cwd: shell.cwd, stdout: shell.stdout, localDelete });
+    const asked = await resolveOutputs(entries, {
+      cwd: shell.cwd,
+      stdout: shell.stdout,
+      localDelete,
+      openLoader: shell.openLoader,
+    });
     const outputs: ResolvedOutput[] =
       entries.length > 0 ? asked : [{ type: "image", attributes: new Map(), target: undefined }];
     refuseTargets(flags.list("build-context"));

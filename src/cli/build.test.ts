@@ -246,8 +246,6 @@ suite("what is refused before anything is built", () => {
     [["--progress", "tty", "ctx"], /^ERROR: failed to get console/],
     [["--progress", "plain", "-q", "ctx"], "ERROR: progress=plain and quiet cannot be used together\n"],
     [["--allow", "root", "ctx"], "ERROR: failed to build: unknown entitlement root\n"],
-    [["--push", "ctx"], /^ERROR: --push is not in this version of slipway/],
-    [["--load", "ctx"], /^ERROR: --load is not in this version/],
     [["--call=check,outline", "ctx"], "ERROR: invalid print value: check,outline\n"],
     [["--call=check,depth=2", "ctx"], "ERROR: invalid print field: depth=2\n"],
     [
@@ -259,11 +257,6 @@ suite("what is refused before anything is built", () => {
       /^ERROR: attestations \(provenance\) is not|^ERROR: attestations \(provenance\)/,
     ],
     [["--sbom=true", "ctx"], /^ERROR: attestations \(sbom\)/],
-    [
-      ["-o", "type=docker", "ctx"],
-      /^ERROR: failed to build: loading an image into Docker is not in this version.*\nhint: write it to a file/,
-    ],
-    [["-o", "type=registry,name=x", "ctx"], /^ERROR: failed to build: pushing to a registry is not/],
     [["--builder", "remote1", "ctx"], /^ERROR: no builder "remote1" found\n/],
     [
       ["-f", "-", "-"],

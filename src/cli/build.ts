@@ -63,7 +63,7 @@ export const build: CommandDefinition = {
     },
     { name: "iidfile", kind: "string", help: "Write the image ID to a file" },
     { name: "label", kind: "array", help: "Set metadata for an image" },
-    { name: "load", kind: "bool", help: 'Shorthand for "--output=type=docker" (not in this version)' },
+    { name: "load", kind: "bool", help: 'Shorthand for "--output=type=docker"' },
     { name: "metadata-file", kind: "string", help: "Write build result metadata to a file" },
     {
       name: "network",
@@ -77,7 +77,7 @@ export const build: CommandDefinition = {
       name: "output",
       short: "o",
       kind: "array",
-      help: 'Output destination (format: "type=local,dest=path"; types: image, local, tar, oci, docker)',
+      help: 'Output destination (format: "type=local,dest=path"; types: image, registry, local, tar, oci, docker)',
     },
     { name: "parallelism", kind: "int", help: "How many steps may run at once (default: the number of CPUs)" },
     { name: "platform", kind: "array", help: "Set target platform for build" },
@@ -90,7 +90,7 @@ export const build: CommandDefinition = {
     },
     { name: "provenance", kind: "string", help: 'Shorthand for "--attest=type=provenance" (only "false" so far)' },
     { name: "pull", kind: "bool", help: "Always attempt to pull all referenced images" },
-    { name: "push", kind: "bool", help: 'Shorthand for "--output=type=registry" (not in this version)' },
+    { name: "push", kind: "bool", help: 'Shorthand for "--output=type=registry"' },
     { name: "quiet", short: "q", kind: "bool", help: "Suppress the build output and print image ID on success" },
     {
       name: "resource",

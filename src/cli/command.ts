@@ -1,5 +1,6 @@
 // What a verb is: data for parsing, help and reference pages, and a function that is loaded only when the verb runs.
 
+import type { ImageLoader } from "../engine/index.ts";
 import type { Builder } from "../service/builders/index.ts";
 import type { FlagDefinition, FlagValues } from "./flags.ts";
 
@@ -38,6 +39,8 @@ export interface Shell {
   readonly cwd: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Opens the Docker Engine that a context names, or the usual one for an empty name. */
+  readonly openLoader: (context: string) => Promise<ImageLoader>;
   readonly openBuilder: (options: BuilderOptions) => Promise<Builder>;
   /** Calls `onInterrupt` for each SIGINT or SIGTERM until disposed. */
   readonly onSignals: (onInterrupt: (signal: "SIGINT" | "SIGTERM") => void) => Disposable;

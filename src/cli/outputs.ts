@@ -4,10 +4,9 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { BuildError, errnoOf } from "../base/index.ts";
-import type { OutputTarget } from "../engine/index.ts";
+import type { ImageLoader, OutputTarget } from "../engine/index.ts";
 import { parseCsv } from "./csv.ts";
 import { goBool } from "./flags.ts";
-import { later } from "./later.ts";
 
 export interface OutputEntry {
   readonly type: string;
@@ -46,9 +45,35 @@ export function parseOutput(text: string): OutputEntry {
   return { type, attributes, destination };
 }
 
+/** Outputs with what `--push` and `--load` add. Counterpart: docker/buildx commands/build.go. */
+export function withShorthands(
+  entries: readonly OutputEntry[],
+  { push, load }: { readonly push: boolean; readonly load: boolean },
+): OutputEntry[] {
+  let result = [...entries];
+  const plain = (type: string, attributes: [string, string][]): OutputEntry => ({
+    type,
+    attributes: new Map(attributes),
+    destination: undefined,
+  });
+  if (push) {
+    const images = result.some(({ type }) => type === "image");
+    result = result.map((each) =>
+      each.type === "image" ? { ...each, attributes: new Map([...each.attributes, ["push", "true"]]) } : each,
+    );
+    if (!images && !result.some(({ type }) => type === "registry")) result.push(plain("image", [["push", "true"]]));
+  }
+  if (load && !result.some(({ type, destination }) => type === "docker" && destination === undefined)) {
+    result.push(plain("docker", []));
+  }
+  return result;
+}
+
 export interface ResolveOptions {
   readonly cwd: string;
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  /** Opens the engine that a docker context names, or the usual one for an empty name. */
+  readonly openLoader: (context: string) => Promise<ImageLoader>;
   /** `--allow buildx.local.delete` was given. */
   readonly localDelete: boolean;
 }
@@ -69,8 +94,10 @@ export async function resolveOutputs(
       });
     }
     if (type === "cacheonly") continue;
-    if (type === "registry" || (type === "image" && goBool(attributes.get("push") ?? "") === true))
-      throw later("pushing to a registry");
+    if (type === "registry") {
+      resolved.push({ type: "image", attributes: new Map([...attributes, ["push", "true"]]), target: undefined });
+      continue;
+    }
     const asTar =
       type === "tar" || ((type === "oci" || type === "docker") && (goBool(attributes.get("tar") ?? "") ?? true));
     if (type === "local" || ((type === "oci" || type === "docker") && !asTar)) {
@@ -84,10 +111,11 @@ export async function resolveOutputs(
       continue;
     }
     if (destination === undefined && type === "docker") {
-      throw later(
-        "loading an image into Docker",
-        "write it to a file with -o type=docker,dest=FILE, then run: docker load -i FILE",
-      );
+      const rest = new Map(attributes);
+      rest.delete("context");
+      const loader = await options.openLoader(attributes.get("context") ?? "");
+      resolved.push({ type, attributes: rest, target: { kind: "loader", loader } });
+      continue;
     }
     if (destination === undefined || destination === "" || destination === "-") {
       if (stdoutTaken) throw new Error("multiple outputs configured to write to stdout");

@@ -22,6 +22,7 @@ export function processShell(): Shell {
     cwd: process.cwd(),
     now: () => Date.now(),
     openBuilder,
+    openLoader: async (context) => (await import("../service/docker/index.ts")).openDockerLoader(process.env, context),
     onSignals(onInterrupt) {
       const onInt = () => onInterrupt("SIGINT");
       const onTerm = () => onInterrupt("SIGTERM");

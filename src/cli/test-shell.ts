@@ -148,6 +148,13 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       opened.push(asked);
       return Promise.resolve(builder);
     },
+    openLoader: (context) =>
+      Promise.resolve({
+        name: `docker ${context}`.trim(),
+        survey: () => Promise.resolve({ complete: true, knownLayers: 0, form: "docker" }),
+        load: () => Promise.resolve(),
+        exclusive: (work) => work(),
+      }),
     onSignals(onInterrupt) {
       options.onReady?.(onInterrupt);
       return { [Symbol.dispose]() {} };

@@ -90,6 +90,24 @@ export class RegistryPusher {
     );
   }
 
+  /** Has the registry take a blob over from another of its repositories. False where it does not. @throws REGISTRY_*. */
+  async mount(repository: Reference, descriptor: Descriptor, from: string, signal?: AbortSignal): Promise<boolean> {
+    const { endpoint, url } = this.#place(repository, "blobs/uploads/");
+    url.searchParams.set("mount", descriptor.digest);
+    url.searchParams.set("from", from);
+    const response = await this.#call(endpoint, repository, { method: "POST", url, body: "" }, signal);
+    await response.discard();
+    if (response.status === 201) {
+      this.#known.add(`${referenceName(repository)} ${descriptor.digest}`);
+      return true;
+    }
+    if (response.status !== 202) throw await this.#failure("POST", endpoint, response);
+    // The registry began an upload instead; it is called off.
+    const cancel = { method: "DELETE" as const, url: locationOf(response, url) };
+    await (await this.#call(endpoint, repository, cancel, signal)).discard();
+    return false;
+  }
+
   /** Puts a manifest or index under the reference's tag, or else its digest. @throws REGISTRY_*. */
   async manifest(ref: Reference, mediaType: string, bytes: Uint8Array, signal?: AbortSignal): Promise<Descriptor> {
     const digest = digestOf(bytes);

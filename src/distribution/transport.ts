@@ -8,7 +8,7 @@ import { causeCode, badAnswer, publicUrl, unreachable } from "./errors.ts";
 import { isLoopback } from "./endpoints.ts";
 
 export interface HttpRequest {
-  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   /** A function makes the body anew for each time it is sent. */

@@ -1,6 +1,7 @@
 // Real peers to test against: Docker Engine 28 with the containerd image store, driven by buildx. Looked for in the folder that
 // SLIPWAY_PEERS names, else in the usual one; tests that need one skip, and say why, where it is missing.
 
+import { get } from "node:http";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, openSync, closeSync, rmSync, writeFileSync } from "node:fs";
@@ -12,6 +13,14 @@ import { lockFile } from "../../src/system/linux/index.ts";
 
 const run = promisify(execFile);
 const bin = join(process.env["SLIPWAY_PEERS"] ?? "/opt/peers", "bin");
+
+const classicEngine = "/usr/sbin/dockerd";
+
+/** Why the distribution's Docker Engine, with its classic image store, can't be used here, or false. */
+export function withoutClassicDocker(): string | false {
+  if (process.getuid?.() !== 0) return "Docker Engine needs root";
+  return existsSync(classicEngine) ? false : `no ${classicEngine}; install the distribution's docker.io`;
+}
 
 /** Why the modern Docker Engine can't be used here, or false. */
 export function withoutDocker(): string | false {
@@ -32,23 +41,35 @@ export class DockerPeer implements AsyncDisposable {
     this.#stop = stop;
   }
 
-  /** Starts an engine that pulls from `registry` without TLS. One at a time on a machine: they share a bridge. */
-  static async start(registry: string): Promise<DockerPeer> {
+  /** Where it listens, as DOCKER_HOST has it. */
+  get host(): string {
+    return `unix://${this.#home}/d.sock`;
+  }
+
+  /**
+   * Starts an engine that pulls from `registry` without TLS: the modern one with containerd's image store, or the distribution's
+   * with the classic one. One at a time on a machine: they share a bridge.
+   */
+  static async start(registry: string, kind: "modern" | "classic" = "modern"): Promise<DockerPeer> {
     const home = mkdtempSync(join(tmpdir(), "slipway-dockerd-"));
     const lock = openSync(join(tmpdir(), "slipway-dockerd.lock"), "a");
     while (!lockFile(lock, "exclusive")) await sleep(200);
     const config = join(home, "daemon.json");
     writeFileSync(
       config,
-      JSON.stringify({ features: { "containerd-snapshotter": true }, "insecure-registries": [registry] }),
+      JSON.stringify({
+        ...(kind === "modern" ? { features: { "containerd-snapshotter": true } } : {}),
+        "insecure-registries": [registry],
+      }),
     );
     const log = openSync(join(home, "log"), "w");
     const args = ["--config-file", config, "--data-root", join(home, "root"), "--exec-root", join(home, "exec")];
     args.push("-H", `unix://${home}/d.sock`, "-p", join(home, "pid"), "--iptables=false", "--ip6tables=false");
     args.push("--bip", "10.213.0.1/24");
-    const child = spawn(join(bin, "dockerd"), args, {
+    const path = process.env["PATH"];
+    const child = spawn(kind === "modern" ? join(bin, "dockerd") : classicEngine, args, {
       stdio: ["ignore", log, log],
-      env: { ...process.env, PATH: `${bin}:${process.env["PATH"]}` },
+      env: { ...process.env, PATH: kind === "modern" ? `${bin}:${path}` : path },
     });
     const ended = once(child, "exit");
     const peer = new DockerPeer(home, async () => {
@@ -60,17 +81,27 @@ export class DockerPeer implements AsyncDisposable {
       rmSync(home, { recursive: true, force: true });
     });
     for (let tries = 0; tries < 150 && child.exitCode === null; tries++) {
-      if (
-        await peer.buildx(["ls"]).then(
-          ({ stdout }) => /running/.test(stdout),
-          () => false,
-        )
-      )
-        return peer;
+      if (await peer.ping()) return peer;
       await sleep(200);
     }
     await peer[Symbol.asyncDispose]();
     throw new Error("dockerd did not start");
+  }
+
+  /** Whether it answers. */
+  ping(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const request = get({ socketPath: `${this.#home}/d.sock`, path: "/_ping" }, (response) => {
+        response.resume();
+        resolve(response.statusCode === 200);
+      });
+      request.on("error", () => resolve(false));
+    });
+  }
+
+  /** Runs docker's own command against the engine. */
+  docker(args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+    return run("docker", args, { env: { PATH: process.env["PATH"], DOCKER_HOST: this.host, HOME: this.#home } });
   }
 
   /** Runs buildx against the engine's own BuildKit. */

@@ -46,17 +46,12 @@ void test("what BuildKit's clients send is understood", () => {
 void test("bad attributes are refused before anything is built", () => {
   const cases: [type: string, attributes: Record<string, string>, code: string, message: string][] = [
     ["none", {}, "EXPORTER_UNKNOWN", 'exporter "none" could not be found'],
+    ["image", { push: "true" }, "EXPORT_NAME_MISSING", "tag is needed when pushing to registry"],
     [
       "image",
-      { push: "true" },
-      "EXPORT_UNSUPPORTED",
-      'exporter option "push" is not supported by this version of slipway',
-    ],
-    [
-      "image",
-      { "push-by-digest": "" },
-      "EXPORT_UNSUPPORTED",
-      'exporter option "push" is not supported by this version of slipway',
+      { "push-by-digest": "", name: "example.invalid/a:b" },
+      "EXPORT_ATTRIBUTE_INVALID",
+      "can't push tagged ref example.invalid/a:b by digest",
     ],
     ["image", { push: "maybe" }, "EXPORT_ATTRIBUTE_INVALID", 'non-bool value specified for push: "maybe"'],
     [

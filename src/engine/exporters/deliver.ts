@@ -31,7 +31,7 @@ export async function deliverArchive<I>(
   target: OutputTarget | undefined,
   context: ExportContext,
 ): Promise<void> {
-  if (target === undefined || target.kind === "directory") throw wrongTarget(type, "file");
+  if (target === undefined || target.kind === "directory" || target.kind === "loader") throw wrongTarget(type, "file");
   context.progress(archive.id, {});
   try {
     if (target.kind === "stream") await toStream(archive, target.stream, "the output stream", context);

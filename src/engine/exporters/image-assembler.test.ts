@@ -36,7 +36,10 @@ function platformOf(extra: Partial<ExportPlatform> = {}): ExportPlatform {
     platform: { os: "linux", architecture: "amd64" },
     refId: "ref",
     config,
-    layers: { blobs: () => Promise.reject(new Error("not asked")) },
+    layers: {
+      blobs: () => Promise.reject(new Error("not asked")),
+      bring: () => Promise.reject(new Error("not asked")),
+    },
     openTree: () => Promise.reject(new Error("not asked")),
     ...extra,
   };

@@ -7,18 +7,12 @@ import { formatPlatform } from "../../formats/oci/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { PackOptions } from "../../storage/refs/index.ts";
 import type { OutputTarget } from "../ports/index.ts";
-import {
-  type Attributes,
-  imageAttributes,
-  readFlag,
-  readImageOptions,
-  refuseUnknown,
-  unsupported,
-} from "./attributes.ts";
+import { type Attributes, imageAttributes, readFlag, readImageOptions, refuseUnknown } from "./attributes.ts";
 import type { ImageOptions } from "./attributes.ts";
 import type { AssembledImage } from "./image-assembler.ts";
 import { chosenName, normalizedNames } from "./image-names.ts";
 import { imageResponse, makeImage, sizeOf } from "./image-parts.ts";
+import { pushImage, pushReferences } from "./push.ts";
 import { oneStep } from "./types.ts";
 import type { Exporter, ExportContext, ExportSource } from "./types.ts";
 
@@ -56,13 +50,10 @@ export class ImageExporter implements Exporter {
     rest.delete("dangling-name-prefix");
     refuseUnknown("image", rest.keys(), [...imageAttributes, ...flags, "dangling-name-prefix"]);
     this.#overrides = rest;
-    if (this.#is("push") || this.#is("push-by-digest")) {
-      throw unsupported(
-        "push",
-        "export with -o type=oci,dest=FILE and push that with: skopeo copy oci-archive:FILE docker://NAME",
-      );
+    if (options.name !== "*") {
+      normalizedNames(options.name);
+      if (this.#pushes) pushReferences(options.name, this.#is("push-by-digest"));
     }
-    if (options.name !== "*") normalizedNames(options.name);
   }
 
   /** `target` is not used. */
@@ -71,7 +62,8 @@ export class ImageExporter implements Exporter {
     _target: OutputTarget | undefined,
     context: ExportContext,
   ): Promise<Record<string, string>> {
-    const image = await makeImage(source, this.#options, this.#pack(), context);
+    const pack = this.#pack();
+    const { image, layers } = await makeImage(source, this.#options, pack, context);
     const names = this.#names(source, image.root.digest);
     for (const name of names) {
       if (!this.#is("store", true)) break;
@@ -88,7 +80,26 @@ export class ImageExporter implements Exporter {
         });
       }
     }
+    if (this.#pushes) {
+      await pushImage(
+        { image, layers, source },
+        {
+          references: pushReferences(
+            chosenName(this.#options.name, source.metadata, this.#overrides),
+            this.#is("push-by-digest"),
+          ),
+          byDigest: this.#is("push-by-digest"),
+          insecure: this.#is("registry.insecure"),
+          pack,
+        },
+        context,
+      );
+    }
     return imageResponse(image, image.root, names);
+  }
+
+  get #pushes(): boolean {
+    return this.#is("push") || this.#is("push-by-digest");
   }
 
   #keep(name: string, image: AssembledImage, source: ExportSource, context: ExportContext): void {
@@ -108,6 +119,7 @@ export class ImageExporter implements Exporter {
   }
 
   #pack(): PackOptions {
+    if (this.#pushes) return { ...this.#options.pack, bytes: "made" };
     return this.#options.compressionChosen
       ? { ...this.#options.pack, bytes: true }
       : { compression: "none", bytes: false };

@@ -7,8 +7,14 @@ import type { ImageOptions } from "./attributes.ts";
 import { assembleImage } from "./image-assembler.ts";
 import type { AssembledImage } from "./image-assembler.ts";
 import { oneStep } from "./types.ts";
-import type { ExportContext, ExportSource } from "./types.ts";
+import type { ExportContext, ExportSource, LayerBlob } from "./types.ts";
 import type { BlobSource } from "./write-archive.ts";
+
+/** An image, and the layers that it is made of, by platform. */
+export interface MadeImage {
+  readonly image: AssembledImage;
+  readonly layers: readonly (readonly LayerBlob[])[];
+}
 
 /** Packs the layers as `pack` says and makes the image of them. */
 export async function makeImage(
@@ -16,7 +22,7 @@ export async function makeImage(
   options: ImageOptions,
   pack: PackOptions,
   context: ExportContext,
-): Promise<AssembledImage> {
+): Promise<MadeImage> {
   const layers = await oneStep(context, "exporting layers", () =>
     Promise.all(source.platforms.map((platform) => platform.layers.blobs(pack, context.signal))),
   );
@@ -26,7 +32,7 @@ export async function makeImage(
     context.progress(id, {});
     context.progress(id, { completed: true });
   }
-  return image;
+  return { image, layers };
 }
 
 /** Every blob of an image, each once, and where its bytes are. The layers must be in the content store. */

@@ -5,7 +5,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BuildError, errnoOf } from "../../base/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
-import type { OutputTarget } from "../ports/index.ts";
+import type { ImageLoader, OutputTarget } from "../ports/index.ts";
 import { type Attributes, imageAttributes, readFlag, readImageOptions, refuseUnknown } from "./attributes.ts";
 import type { ImageOptions } from "./attributes.ts";
 import { deliverArchive, wrongTarget } from "./deliver.ts";
@@ -14,6 +14,7 @@ import { formatSeconds } from "./go-time.ts";
 import type { AssembledImage } from "./image-assembler.ts";
 import { chosenName, normalizedNames } from "./image-names.ts";
 import { blobsOf, imageResponse, makeImage } from "./image-parts.ts";
+import { loadImage } from "./load.ts";
 import { archiveEntries, layoutMarker, mergedLayoutIndex } from "./oci-layout.ts";
 import type { JobProgress } from "./sink.ts";
 import type { Exporter, ExportContext, ExportSource } from "./types.ts";
@@ -58,7 +59,8 @@ export class LayoutExporter implements Exporter {
       });
     }
     const names = normalizedNames(chosenName(this.#options.name, source.metadata, this.#overrides));
-    const image = await makeImage(source, this.#options, { ...this.#options.pack, bytes: true }, context);
+    if (target?.kind === "loader") return this.#load(source, names, target.loader, context);
+    const { image } = await makeImage(source, this.#options, { ...this.#options.pack, bytes: true }, context);
     const created = image.sourceDateEpoch ?? BigInt(Math.floor(Date.now() / 1000));
     const root: Descriptor = {
       ...image.root,
@@ -68,6 +70,19 @@ export class LayoutExporter implements Exporter {
     if (this.#tar) await this.#archive(image, blobs, { root, names, target, context });
     else await this.#directory(blobs, { root, names, target, context });
     return imageResponse(image, root, names);
+  }
+
+  /** Layers made here go as plain tars, as they lie; those that came compressed stay as they came. */
+  async #load(
+    source: ExportSource,
+    names: readonly string[],
+    loader: ImageLoader,
+    context: ExportContext,
+  ): Promise<Record<string, string>> {
+    const pack = this.#options.compressionChosen ? this.#options.pack : ({ compression: "none" } as const);
+    const made = await makeImage(source, this.#options, { ...pack, bytes: false }, context);
+    await loadImage({ ...made, source }, { names, pack, loader }, context);
+    return imageResponse(made.image, made.image.root, names);
   }
 
   async #archive(

@@ -2,6 +2,7 @@
 // when an exporter asks. Counterpart: moby/buildkit exporter/exporter.go.
 
 import type { Digest } from "../../base/index.ts";
+import type { RegistryPusher } from "../../distribution/index.ts";
 import type { Descriptor, Platform } from "../../formats/oci/index.ts";
 import type { ContentStore } from "../../storage/content/index.ts";
 import type { PackOptions } from "../../storage/refs/index.ts";
@@ -16,12 +17,16 @@ export interface LayerBlob {
   /** RFC 3339. */
   readonly createdAt?: string | undefined;
   readonly description?: string | undefined;
+  /** Repositories ("registry.example/team/app") that have the blob, as far as is known. */
+  readonly repositories?: readonly string[] | undefined;
 }
 
 /** The layers of one platform's result. */
 export interface LayerSource {
   /** Bottom first. With `bytes` (the default) every blob is in the content store afterwards. */
   blobs(options: PackOptions, signal?: AbortSignal): Promise<readonly LayerBlob[]>;
+  /** Brings one layer's blob, as `blobs` with the same options describes it, into the content store. */
+  bring(index: number, options: PackOptions, signal?: AbortSignal): Promise<void>;
 }
 
 /** One platform's result. */
@@ -77,6 +82,8 @@ export interface ExportContext {
   readonly content: ContentStore;
   readonly images: ImageStore;
   readonly jobs: ExportJobs;
+  /** Uploads to a registry; `insecure` ones may lack a certificate that holds. */
+  readonly pusher: (domain: string, insecure: boolean) => RegistryPusher;
   /** `id` is the line that progress shows, in BuildKit's words: "exporting layers", "naming to …". */
   readonly progress: (id: string, progress: ExportProgress) => void;
   readonly signal: AbortSignal;

@@ -1,11 +1,14 @@
 // What the engine asks of whoever wanted the build: files, secrets, agents, places for output. Embedded, these are folders and
 // files of this machine; for a remote client the same port is served over its session. Counterpart: moby/buildkit session/.
 
-/** Where an exporter's output goes: a folder, a file (written beside and renamed), or a stream. */
+import type { ImageLoader } from "./image-loader.ts";
+
+/** Where an exporter's output goes: a folder, a file (written beside and renamed), a stream, or an engine's image store. */
 export type OutputTarget =
   | { readonly kind: "directory"; readonly path: string }
   | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "stream"; readonly stream: NodeJS.WritableStream };
+  | { readonly kind: "stream"; readonly stream: NodeJS.WritableStream }
+  | { readonly kind: "loader"; readonly loader: ImageLoader };
 
 export interface SessionPort {
   /** Enters the digests of local sources: a new one for each build. */

@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { BuildError, TaskScope, digestOf, isBuildError } from "../../base/index.ts";
 import { RegistryClient, DockerCredentials, Transport } from "../../distribution/index.ts";
-import type { RegistriesSettings } from "../../distribution/index.ts";
+import type { RegistriesSettings, RegistryPusher } from "../../distribution/index.ts";
 import { hostPlatform } from "../../formats/oci/index.ts";
 import type { control } from "../../formats/proto/index.ts";
 import { dockerfileFrontend } from "../../frontends/dockerfile/index.ts";
@@ -23,6 +23,7 @@ import { opResolver } from "../ops/index.ts";
 import type { EngineResult } from "../ops/index.ts";
 import { SourceMaps } from "../ops/index.ts";
 import { Caches, LostLayers, RemoteResults } from "../cache/index.ts";
+import { createExporter } from "../exporters/index.ts";
 import type { CacheExport, LostLayer } from "../cache/index.ts";
 import type { SessionPort } from "../ports/index.ts";
 import { GitSource, HttpSource, ImageSource, OciLayoutSource } from "../sources/index.ts";
@@ -71,12 +72,15 @@ export class Engine implements AsyncDisposable {
   readonly #repositories: CacheMounts;
   readonly #notes = new Set<(text: string) => void>();
   readonly #caches: Caches;
+  readonly #client: RegistryClient;
+  readonly #insecureClients = new Map<string, RegistryClient>();
   readonly #lost: LostLayers;
   readonly #exports = new Map<Job<EngineResult>, readonly CacheExport[]>();
 
   private constructor(options: EngineOptions, { store, workers, images, lost, client }: EngineParts) {
     this.#options = options;
     this.store = store;
+    this.#client = client;
     this.workers = workers;
     this.#bases = options.standInBases === true ? withStandIns({ images, engine: this }) : images;
     this.#layouts = new OciLayoutSource(store.content);
@@ -180,6 +184,8 @@ export class Engine implements AsyncDisposable {
     session: SessionPort,
     options: EngineSolveOptions,
   ): Promise<Record<string, string>> {
+    // What an exporter would refuse is refused before anything is built.
+    for (const { Type, Attrs } of request.Exporters) createExporter(Type, Attrs);
     // The context is read by a worker, and a frontend thinks first.
     this.workers.warmUp();
     const platform = hostPlatform();
@@ -303,6 +309,19 @@ export class Engine implements AsyncDisposable {
     step.completed();
   }
 
+  /** Uploads to a registry; where `insecure`, without certificate checks, and over http where there is no https. */
+  pusher(domain: string, insecure: boolean): RegistryPusher {
+    if (!insecure) return this.#client.pusher();
+    let client = this.#insecureClients.get(domain);
+    if (client === undefined) {
+      const registries = { ...this.#options.registries };
+      registries[domain] = { ...registries[domain], insecure: true };
+      client = new RegistryClient({ credentials: new DockerCredentials(), registries });
+      this.#insecureClients.set(domain, client);
+    }
+    return client.pusher();
+  }
+
   /** Exports cache mounts to a place, or fills them from one; see `Caches.transferMounts`. */
   transferCacheMounts(...args: Parameters<Caches["transferMounts"]>): Promise<string[]> {
     return this.#caches.transferMounts(...args);
@@ -336,6 +355,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#insecureClients.values()) await client[Symbol.asyncDispose]();
     await this.store[Symbol.asyncDispose]();
     await this.workers[Symbol.asyncDispose]();
     await this.#transport[Symbol.asyncDispose]();

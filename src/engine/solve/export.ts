@@ -5,6 +5,7 @@ import { BuildError, TaskScope, digestOf } from "../../base/index.ts";
 import type { control } from "../../formats/proto/index.ts";
 import type { FrontendResult, PlatformResult } from "../../frontends/gateway/index.ts";
 import type { Ref } from "../../storage/refs/index.ts";
+import { repositoriesOf } from "../sources/index.ts";
 import { createExporter } from "../exporters/index.ts";
 import type { ExportContext, ExportPlatform, ExportSource, LayerBlob } from "../exporters/index.ts";
 import type { EngineResult } from "../ops/index.ts";
@@ -51,6 +52,7 @@ export async function runExporters(run: ExportRun): Promise<Record<string, strin
         content,
         images,
         jobs: engine.workers,
+        pusher: (domain, insecure) => engine.pusher(domain, insecure),
         progress: (id, update) => step.status(id, update),
         signal: inner,
       };
@@ -108,7 +110,15 @@ function exportPlatform(build: PlatformResult, ref: Ref, run: ExportRun): Export
     layers: {
       blobs: async (options, signal) => {
         const blobs = await refs.blobs(ref, options, signal);
-        return blobs.map(({ createdMs, ...blob }) => ({ ...blob, createdAt: new Date(createdMs).toISOString() }));
+        return blobs.map(({ descriptor, diffId, createdMs, remote }) => ({
+          descriptor,
+          diffId,
+          createdAt: new Date(createdMs).toISOString(),
+          repositories: remote === undefined ? [] : repositoriesOf(remote),
+        }));
+      },
+      bring: async (index, options, signal) => {
+        await refs.forms.blob(ref.layers[index]!, { ...options, bytes: true }, signal);
       },
     },
     ...(build.baseConfig === undefined ? {} : { baseConfig: build.baseConfig }),

@@ -230,6 +230,14 @@ function parseRemote(text: string): Place {
   throw new BuildError(`no place for blobs: ${text.slice(0, 200)}`, { code: "INVALID_REMOTE", status: "Internal" });
 }
 
+/** The repositories that a layer's source names. */
+export function repositoriesOf(remote: string): string[] {
+  return remote
+    .split("\n")
+    .map(parseRemote)
+    .flatMap((place) => (place.kind === "registry" ? [place.repository] : []));
+}
+
 function gone(digest: Digest): BuildError {
   return new BuildError(`blob ${digest}: not found`, { code: "BLOB_NOT_FOUND", status: "NotFound", retryable: true });
 }

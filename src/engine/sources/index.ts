@@ -12,6 +12,6 @@ export { HttpSource } from "./http-source.ts";
 export type { HttpAsker, HttpFile } from "./http-source.ts";
 export { imageCacheKeys } from "./image-cache-keys.ts";
 export type { ResolvedImage } from "./image.ts";
-export { ImageSource } from "./image-source.ts";
+export { ImageSource, repositoriesOf } from "./image-source.ts";
 export type { ImageResolveMode, LocalImages } from "./image-source.ts";
 export { OciLayoutSource } from "./oci-layout.ts";

@@ -25,8 +25,11 @@ export interface PackOptions {
   readonly level?: number;
   /** Recompress layers that have a blob of another compression. Defaults to false: what is there is passed on. */
   readonly force?: boolean;
-  /** Whether the bytes must be in the content store; a descriptor alone is enough otherwise. Defaults to true. */
-  readonly bytes?: boolean;
+  /**
+   * Whether the bytes must be in the content store; a descriptor alone is enough otherwise. With "made", those of layers that
+   * can be fetched from elsewhere need not be. Defaults to true.
+   */
+  readonly bytes?: boolean | "made";
 }
 
 export interface Remote {
@@ -40,6 +43,8 @@ export interface LayerAsBlob {
   readonly diffId: Digest;
   /** When the layer was made here, in milliseconds since the epoch. */
   readonly createdMs: number;
+  /** Where the blob can be fetched from, as its source wrote it. */
+  readonly remote?: string | undefined;
 }
 
 export type RemoteOpener = (remote: string) => Remote;
@@ -102,7 +107,7 @@ export class LayerForms {
     const row = this.#o.rows.layer(layer);
     const blob = this.#o.rows.blobs(layer).find((each) => suits(each, options));
     if (row?.diffId === undefined || blob === undefined) return undefined;
-    return { descriptor: blob.descriptor, diffId: row.diffId, createdMs: row.createdMs };
+    return { descriptor: blob.descriptor, diffId: row.diffId, createdMs: row.createdMs, remote: blob.remote };
   }
 
   /** A blob of the layer: the one there is where its compression will do, else a new one. */
@@ -118,8 +123,9 @@ export class LayerForms {
     const bytes = options.bytes ?? true;
     for (const { descriptor, remote } of wanted) {
       if (row.diffId === undefined) break;
-      if (!bytes || this.#o.content.has(descriptor.digest))
-        return { descriptor, diffId: row.diffId, createdMs: row.createdMs };
+      const made = { descriptor, diffId: row.diffId, createdMs: row.createdMs, remote };
+      if (bytes === false || this.#o.content.has(descriptor.digest)) return made;
+      if (bytes === "made" && remote !== undefined) return made;
       if (remote === undefined) continue;
       try {
         await this.#o.openRemote(remote).fetch(descriptor, signal);
@@ -128,10 +134,10 @@ export class LayerForms {
         if (!isBuildError(error) || isAbort(error)) throw error;
         continue;
       }
-      return { descriptor, diffId: row.diffId, createdMs: row.createdMs };
+      return made;
     }
     await this.unpackAll([layer], signal);
-    const output = bytes ? this.#o.content.temporaryPath() : null;
+    const output = bytes !== false ? this.#o.content.temporaryPath() : null;
     const fsDir = this.#o.snapshotter.fsDir(layer);
     const { compression, level } = options;
     const packed = await this.#o.jobs.run<PackLayerInput, PackedLayer>(
@@ -236,8 +242,11 @@ export class LayerForms {
   }
 }
 
-function suits(blob: LayerBlob, options: PackOptions): boolean {
-  return options.force !== true || compressionOf(blob.descriptor.mediaType) === options.compression;
+function suits({ descriptor, remote }: LayerBlob, { force, compression }: PackOptions): boolean {
+  const has = compressionOf(descriptor.mediaType);
+  // An uncompressed form of a layer made here says only that something wanted it described.
+  if (force === true || (remote === undefined && has === "none")) return has === compression;
+  return true;
 }
 
 /** Which compression a layer's media type says. */

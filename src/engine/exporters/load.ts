@@ -1,0 +1,77 @@
+// Loads an image into an engine's store: only the layers that it has not got, as they lie here, nothing compressed on the way. An engine
+// that turns out to miss one that it seemed to have gets everything. Counterpart: none: BuildKit sends the whole image as a tar.
+
+import { isBuildError } from "../../base/index.ts";
+import type { PackOptions } from "../../storage/refs/index.ts";
+import type { ImageLoader, LoadedImage } from "../ports/index.ts";
+import { deliverArchive } from "./deliver.ts";
+import { blobsOf } from "./image-parts.ts";
+import type { MadeImage } from "./image-parts.ts";
+import { archiveEntries } from "./oci-layout.ts";
+import { oneStep } from "./types.ts";
+import type { ExportContext, ExportSource } from "./types.ts";
+import type { WriteArchiveInput } from "./write-archive.ts";
+
+export interface LoadOptions {
+  readonly names: readonly string[];
+  /** What the layers were described with. */
+  readonly pack: PackOptions;
+  readonly loader: ImageLoader;
+}
+
+/** @throws ENGINE_UNREACHABLE, ENGINE_FAILED, LOAD_FAILED; what bringing layers throws. */
+export async function loadImage(
+  made: MadeImage & { readonly source: ExportSource },
+  { names, pack, loader }: LoadOptions,
+  context: ExportContext,
+): Promise<void> {
+  const { image, layers: perPlatform, source } = made;
+  const [platform, layers] = [image.images[0]!, perPlatform[0]!];
+  const facts: LoadedImage = {
+    names,
+    manifest: platform.manifest.digest,
+    config: platform.config.digest,
+    layers: layers.map(({ diffId, descriptor }) => ({ diffId, blob: descriptor.digest })),
+  };
+  await loader.exclusive(async () => {
+    const survey = await oneStep(context, `asking ${loader.name}`, () => loader.survey(facts, context.signal));
+    if (survey.complete) {
+      await oneStep(context, `${loader.name} has the image: nothing sent`, () => undefined);
+      return;
+    }
+    try {
+      await send(survey.knownLayers);
+    } catch (error) {
+      if (survey.knownLayers === 0 || !isBuildError(error) || error.code !== "LOAD_FAILED") throw error;
+      await oneStep(context, `${loader.name} lacks a layer after all: sending everything`, () => send(0));
+    }
+
+    async function send(known: number): Promise<void> {
+      const wanted = layers.slice(known);
+      await Promise.all(wanted.map((_, at) => source.platforms[0]!.layers.bring(known + at, pack, context.signal)));
+      const sent = new Set<string>(wanted.map(({ descriptor }) => descriptor.digest));
+      const left = new Set<string>(layers.map(({ descriptor }) => descriptor.digest).filter((each) => !sent.has(each)));
+      const bytes = wanted.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+      await oneStep(
+        context,
+        `sending ${wanted.length} of ${layers.length} layers, ${bytes} bytes, to ${loader.name}`,
+        () => undefined,
+      );
+      for (const { descriptor } of wanted) {
+        await oneStep(context, `sending layer ${descriptor.digest} ${descriptor.size} bytes`, () => undefined);
+      }
+      const blobs = blobsOf(image, context).filter(({ digest }) => !left.has(digest));
+      const entries = archiveEntries(image, blobs, { root: image.root, names, forDocker: survey.form === "docker" });
+      await loader.load(
+        (stream) =>
+          deliverArchive<WriteArchiveInput>(
+            { job: "writeArchive", input: { entries }, id: "sending tarball" },
+            "docker",
+            { kind: "stream", stream },
+            context,
+          ),
+        context.signal,
+      );
+    }
+  });
+}

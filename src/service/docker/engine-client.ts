@@ -1,0 +1,179 @@
+// Docker Engine's HTTP API over a unix socket, TCP with or without TLS, or ssh. Answers are read whole up to a bound; a request's body
+// may be a stream. Spec: Docker Engine API v1.41. Counterpart: docker/docker client.
+
+import { spawn } from "node:child_process";
+import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
+import { Duplex } from "node:stream";
+import { connect as connectTls } from "node:tls";
+import { BuildError, errnoOf, messageOf } from "../../base/index.ts";
+import type { DockerEndpoint } from "./endpoint.ts";
+
+export interface EngineResponse {
+  readonly status: number;
+  readonly text: string;
+}
+
+const MAX_ANSWER_BYTES = 64 << 20;
+
+export class EngineClient {
+  readonly #endpoint: DockerEndpoint;
+  readonly #agent: Agent;
+
+  /** @throws DOCKER_HOST_INVALID. */
+  constructor(endpoint: DockerEndpoint) {
+    this.#endpoint = endpoint;
+    const open = opener(endpoint);
+    this.#agent = new (class extends Agent {
+      override createConnection() {
+        return open();
+      }
+    })({ keepAlive: true, maxSockets: 8 });
+  }
+
+  get host(): string {
+    return this.#endpoint.host;
+  }
+
+  /** @throws ENGINE_UNREACHABLE; `signal.reason`. */
+  async call(method: "GET" | "POST", path: string, signal: AbortSignal): Promise<EngineResponse> {
+    return this.#exchange(method, path, signal, (request) => Promise.resolve(void request.end()));
+  }
+
+  /** A POST whose body `write` writes. The answer may come before the body is whole. @throws as {@link call}, and what `write` throws. */
+  async post(
+    path: string,
+    write: (stream: NodeJS.WritableStream) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<EngineResponse> {
+    return this.#exchange("POST", path, signal, async (request) => {
+      request.setHeader("content-type", "application/x-tar");
+      await write(request);
+      request.end();
+    });
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #exchange(
+    method: string,
+    path: string,
+    signal: AbortSignal,
+    send: (request: ClientRequest) => Promise<void>,
+  ): Promise<EngineResponse> {
+    const request = httpRequest({ agent: this.#agent, method, path, host: "docker", signal });
+    const answered = Promise.withResolvers<EngineResponse>();
+    request.on("response", (response) => {
+      readAll(response).then(
+        (text) => answered.resolve({ status: response.statusCode ?? 0, text }),
+        (error: unknown) => answered.reject(error as Error),
+      );
+    });
+    request.on("error", (error) => answered.reject(error));
+    try {
+      const sent = send(request);
+      // An engine that answers early, with a refusal, leaves the body unread.
+      const response = await Promise.race([answered.promise, sent.then(() => answered.promise)]);
+      sent.catch(() => undefined);
+      return response;
+    } catch (error) {
+      answered.promise.catch(() => undefined);
+      request.destroy();
+      signal.throwIfAborted();
+      if (error instanceof BuildError && error.code !== "EXPORT_CLOSED") throw error;
+      throw unreachable(this.#endpoint.host, error);
+    }
+  }
+}
+
+async function readAll(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.byteLength;
+    if (size > MAX_ANSWER_BYTES) throw new Error("the answer is too long");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function unreachable(host: string, cause: unknown): BuildError {
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: "nothing is there",
+    ECONNREFUSED: "nothing listens there",
+    EACCES: "permission denied",
+    ECONNRESET: "it closed the connection",
+    EPIPE: "it closed the connection",
+  };
+  const why = reasons[errnoOf(cause) ?? ""] ?? messageOf(cause);
+  return new BuildError(`Docker Engine at ${host} can't be reached: ${why}`, {
+    code: "ENGINE_UNREACHABLE",
+    status: "Unavailable",
+    hint: "start it, or name another with DOCKER_HOST or a docker context; -o type=docker,dest=FILE needs none",
+    cause,
+  });
+}
+
+function opener({ host, tls }: DockerEndpoint): () => Duplex {
+  const url = parseHost(host);
+  switch (url.protocol) {
+    case "unix:":
+      return () => connect({ path: decodeURIComponent(url.pathname) });
+    case "tcp:":
+    case "http:":
+    case "https:": {
+      const port = Number(url.port || (tls === undefined ? 2375 : 2376));
+      const name = url.hostname.replace(/^\[|\]$/g, "");
+      if (tls === undefined && url.protocol !== "https:") return () => connect({ host: name, port });
+      return () =>
+        connectTls({
+          host: name,
+          port,
+          ca: tls?.ca,
+          cert: tls?.cert,
+          key: tls?.key,
+          rejectUnauthorized: tls?.verify ?? true,
+          ...(/^[\d.:]+$/.test(name) ? {} : { servername: name }),
+        });
+    }
+    case "ssh:":
+      return () => overSsh(url);
+    default:
+      throw invalidHost(host);
+  }
+}
+
+function parseHost(host: string): URL {
+  try {
+    const url = new URL(host);
+    if (url.protocol === "unix:" && url.host !== "") throw new Error("a path is relative");
+    return url;
+  } catch (error) {
+    throw invalidHost(host, error);
+  }
+}
+
+function invalidHost(host: string, cause?: unknown): BuildError {
+  return new BuildError(`unable to parse docker host ${JSON.stringify(host)}`, {
+    code: "DOCKER_HOST_INVALID",
+    status: "InvalidArgument",
+    hint: "it looks like unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host",
+    cause,
+  });
+}
+
+/** `docker system dial-stdio` on the other machine, as docker's own command does it. */
+function overSsh(url: URL): Duplex {
+  const target = url.username === "" ? url.hostname : `${decodeURIComponent(url.username)}@${url.hostname}`;
+  if (target.startsWith("-")) throw invalidHost(url.href);
+  const port = url.port === "" ? [] : ["-p", url.port];
+  const path = url.pathname === "" || url.pathname === "/" ? [] : ["--host", `unix://${url.pathname}`];
+  const argv = ["-o", "ConnectTimeout=30", "-T", ...port, "--", target, "docker", ...path, "system", "dial-stdio"];
+  const child = spawn("ssh", argv, { stdio: ["pipe", "pipe", "inherit"] });
+  const duplex = Duplex.from({ readable: child.stdout, writable: child.stdin } as never);
+  child.on("error", (error) => duplex.destroy(error));
+  duplex.on("close", () => child.kill());
+  return duplex;
+}
