@@ -185,7 +185,8 @@ for (const [kind, skip] of kinds) {
       const { code, stderr } = await through("-t", "app:3", "--build-arg=WHAT=three");
       assert.equal(code, 0, stderr);
       assert.match(stderr, /sending 1 of 3 layers/);
-      assert.match(stderr, /lacks a layer after all: sending everything/);
+      // containerd lets blobs lie for a while after their last image is gone.
+      if (kind === "classic") assert.match(stderr, /lacks a layer after all: sending everything/);
       assert.equal(await runs("app:3"), "three");
     });
   });
