@@ -98,7 +98,7 @@ class Remembering implements AsyncDisposable {
           const chunks: Buffer[] = [];
           answer.on("data", (chunk: Buffer) => chunks.push(chunk));
           answer.on("end", () => {
-            if (isLook && answer.statusCode === 200) answers.set(url, Buffer.concat(chunks));
+            if (!self.replays && isLook && answer.statusCode === 200) answers.set(url, Buffer.concat(chunks));
             response.writeHead(answer.statusCode ?? 502).end(Buffer.concat(chunks));
           });
         },
@@ -185,7 +185,7 @@ for (const [kind, skip] of kinds) {
       const { code, stderr } = await through("-t", "app:3", "--build-arg=WHAT=three");
       assert.equal(code, 0, stderr);
       assert.match(stderr, /sending 1 of 3 layers/);
-      // containerd lets blobs lie for a while after their last image is gone.
+      // containerd may let blobs lie for a while after their last image is gone.
       if (kind === "classic") assert.match(stderr, /lacks a layer after all: sending everything/);
       assert.equal(await runs("app:3"), "three");
     });

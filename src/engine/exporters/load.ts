@@ -63,6 +63,7 @@ export async function loadImage(
       const blobs = blobsOf(image, context).filter(({ digest }) => !left.has(digest));
       const entries = archiveEntries(image, blobs, { root: image.root, names, forDocker: survey.form === "docker" });
       await loader.load(
+        facts,
         (stream) =>
           deliverArchive<WriteArchiveInput>(
             { job: "writeArchive", input: { entries }, id: "sending tarball" },

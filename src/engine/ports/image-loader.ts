@@ -27,8 +27,11 @@ export interface ImageLoader {
   readonly name: string;
   /** Looks, and gives the image its names where all of it is there. @throws ENGINE_UNREACHABLE, ENGINE_FAILED. */
   survey(image: LoadedImage, signal: AbortSignal): Promise<LoadSurvey>;
-  /** Takes an archive; `write` writes it to the stream and does not end it. @throws ENGINE_UNREACHABLE, LOAD_FAILED. */
-  load(write: (stream: NodeJS.WritableStream) => Promise<void>, signal: AbortSignal): Promise<void>;
+  /**
+   * Takes an archive of an image; `write` writes it to the stream and does not end it.
+   * @throws ENGINE_UNREACHABLE; LOAD_FAILED, also when a layer that was left out is not there after all.
+   */
+  load(image: LoadedImage, write: (stream: NodeJS.WritableStream) => Promise<void>, signal: AbortSignal): Promise<void>;
   /** Runs one look with the load that follows at a time, so that layers that images share are sent once. */
   exclusive<T>(work: () => Promise<T>): Promise<T>;
 }

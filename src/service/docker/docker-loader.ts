@@ -8,6 +8,12 @@ import type { ImageLoader, LoadedImage, LoadSurvey } from "../../engine/index.ts
 import { dockerEndpoint } from "./endpoint.ts";
 import { EngineClient, type EngineResponse } from "./engine-client.ts";
 
+interface StoreForm {
+  readonly form: "docker" | "oci";
+  /** The engine tells which images of containerd's store lack blobs; API 1.48 does. */
+  readonly tellsMissing: boolean;
+}
+
 /** Opens the loader of the engine that the environment, or a docker context, names; nothing is connected yet. */
 export async function openDockerLoader(
   env: Readonly<Record<string, string | undefined>>,
@@ -22,7 +28,7 @@ const MAX_IMAGES = 500;
 export class DockerLoader implements ImageLoader, Disposable {
   readonly #client: EngineClient;
   readonly #layersOf = new Map<string, readonly string[]>();
-  #form: Promise<"docker" | "oci"> | undefined;
+  #form: Promise<StoreForm> | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(client: EngineClient) {
@@ -34,27 +40,33 @@ export class DockerLoader implements ImageLoader, Disposable {
   }
 
   async survey(image: LoadedImage, signal: AbortSignal): Promise<LoadSurvey> {
-    this.#form ??= this.#ask<{ DriverStatus?: [string, string][] }>("/info", signal).then((info) =>
-      info.DriverStatus?.some(([key, value]) => key === "driver-type" && value.includes("containerd")) === true
-        ? "oci"
-        : "docker",
-    );
-    const form = await this.#form.catch((error: unknown) => {
+    this.#form ??= this.#findForm(signal);
+    const { form, tellsMissing } = await this.#form.catch((error: unknown) => {
       this.#form = undefined;
       throw error;
     });
     const id = form === "oci" ? image.manifest : image.config;
-    const there = await this.#find(`/images/${id}/json`, signal);
-    if (there !== undefined) {
+    if (form === "oci" && !tellsMissing) return { complete: false, knownLayers: 0, form };
+    if (
+      form === "oci" ? await this.#isWhole(id, signal) : (await this.#find(`/images/${id}/json`, signal)) !== undefined
+    ) {
       for (const name of image.names) await this.#tag(id, name, signal);
       return { complete: true, knownLayers: image.layers.length, form };
     }
     return { complete: false, knownLayers: await this.#known(image, signal), form };
   }
 
-  async load(write: (stream: NodeJS.WritableStream) => Promise<void>, signal: AbortSignal): Promise<void> {
+  async load(
+    image: LoadedImage,
+    write: (stream: NodeJS.WritableStream) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const response = await this.#client.post("/images/load?quiet=1", write, signal);
-    const failure = response.status === 200 ? streamedError(response.text) : serverMessage(response);
+    let failure = response.status === 200 ? streamedError(response.text) : serverMessage(response);
+    const form = await this.#form;
+    // containerd's store takes an image whose layers are not there, and finds out when it is to run.
+    if (failure === undefined && form?.tellsMissing === true && !(await this.#isWhole(image.manifest, signal)))
+      failure = "a layer is missing";
     if (failure === undefined) return;
     throw new BuildError(`${this.name} did not take the image: ${failure}`, {
       code: /no space left/i.test(failure) ? "DISK_FULL" : "LOAD_FAILED",
@@ -79,6 +91,22 @@ export class DockerLoader implements ImageLoader, Disposable {
 
   [Symbol.dispose](): void {
     this.#client.close();
+  }
+
+  async #findForm(signal: AbortSignal): Promise<StoreForm> {
+    const { DriverStatus: status } = await this.#ask<{ DriverStatus?: [string, string][] }>("/info", signal);
+    const isContainerd = status?.some(([key, value]) => key === "driver-type" && value.includes("containerd")) === true;
+    if (!isContainerd) return { form: "docker", tellsMissing: false };
+    const { ApiVersion: version = "" } = await this.#ask<{ ApiVersion?: string }>("/version", signal);
+    const [major = 0, minor = 0] = version.split(".").map(Number);
+    return { form: "oci", tellsMissing: major > 1 || (major === 1 && minor >= 48) };
+  }
+
+  /** Whether containerd's store has an image with all of its blobs. */
+  async #isWhole(manifest: string, signal: AbortSignal): Promise<boolean> {
+    const found = await this.#find(`/images/${manifest}/json?manifests=1`, signal);
+    const manifests = (found as { Manifests?: { ID?: string; Available?: boolean }[] } | undefined)?.Manifests;
+    return manifests?.some(({ ID, Available }) => ID === manifest && Available === true) === true;
   }
 
   /** The longest run of layers, from the bottom, that an image of the engine's has too. */
