@@ -3,6 +3,7 @@
 import type { pb } from "../../formats/proto/index.ts";
 import type { Ref } from "../../storage/refs/index.ts";
 import type { CacheMap, Op, OpContext, Vertex } from "../../graph/solver/index.ts";
+import { canRun, cannotRun } from "../executor/index.ts";
 import { processFailed } from "./exec-error.ts";
 import { prepareMounts } from "./exec-mounts.ts";
 import { execDigest } from "./cache-digest.ts";
@@ -39,6 +40,7 @@ export class ExecOp implements Op<EngineResult> {
     const { session } = this.#sys.context;
     const { signal } = context;
     const meta = this.#op.meta!;
+    if (!canRun(this.#sys.platform)) throw cannotRun(this.#vertex.name, this.#sys.platform);
     await using stack = new AsyncDisposableStack();
     const trees: Ref[] = [];
     for (const input of inputs) trees.push(await this.#host.asRef(input, stack, signal));

@@ -8,7 +8,7 @@ import { RegistryClient, DockerCredentials, Transport } from "../../distribution
 import type { RegistriesSettings, RegistryPusher } from "../../distribution/index.ts";
 import { hostPlatform } from "../../formats/oci/index.ts";
 import type { control } from "../../formats/proto/index.ts";
-import { dockerfileFrontend } from "../../frontends/dockerfile/index.ts";
+import { dockerfileFrontend, requireBuiltIn } from "../../frontends/dockerfile/index.ts";
 import type { FrontendResult } from "../../frontends/gateway/index.ts";
 import { Solver } from "../../graph/solver/index.ts";
 import type { Job, ProgressSink } from "../../graph/solver/index.ts";
@@ -36,6 +36,7 @@ import { ProgressStream } from "./progress-stream.ts";
 import { EngineResults } from "./result-store.ts";
 import { withStandIns, type ImageResolver } from "./stand-in.ts";
 import { definitionResult } from "./definition-result.ts";
+import { refuseForeignSteps } from "./foreign-steps.ts";
 import { newLogDir } from "./step-logs.ts";
 
 export interface EngineOptions {
@@ -209,6 +210,8 @@ export class Engine implements AsyncDisposable {
       await importing;
       // A question that the frontend answered: nothing is built or exported.
       if (result.builds.length === 0) return answerOf(result);
+      // A cache may have what this machine can't make.
+      if ((request.Cache?.Imports.length ?? 0) === 0) refuseForeignSteps(result);
       return await this.#attempts({ request, session, result, context, exports, progress, signal: options.signal });
     } catch (error) {
       throw located(error, context.sources);
@@ -369,7 +372,8 @@ export class Engine implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<FrontendResult> {
     if (request.Frontend === "") return definitionResult(request);
-    if (request.Frontend !== "dockerfile.v0") {
+    if (request.Frontend === "gateway.v0") requireBuiltIn(request.FrontendAttrs["source"] ?? "");
+    else if (request.Frontend !== "dockerfile.v0") {
       throw new BuildError(`frontend ${JSON.stringify(request.Frontend)} is not supported by this builder yet`, {
         code: "UNSUPPORTED",
         status: "Unimplemented",

@@ -4,6 +4,7 @@ import { closeSync, constants, openSync, readFileSync, readSync } from "node:fs"
 import { create } from "@bufbuild/protobuf";
 import { BuildError, FlightControl, digestOf, errnoOf } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
+import { requireBuiltIn } from "../../frontends/dockerfile/index.ts";
 import { formatPlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
 import { pb } from "../../formats/proto/index.ts";
@@ -58,6 +59,12 @@ export class EngineGateway implements GatewayClient {
     this.inputs = options.inputs;
     this.workerPlatforms = options.platforms;
     this.sessionId = options.context.session.id;
+  }
+
+  /** Frontend images can't be run yet; the Dockerfile frontend's own are served by the one that asks. */
+  // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
+  async forward(options: Readonly<Record<string, string>>): Promise<undefined> {
+    requireBuiltIn(options["source"] ?? "");
   }
 
   supports(cap: string): boolean {

@@ -72,8 +72,11 @@ export interface GatewayClient {
   ): Promise<GatewayRef>;
   /** Attaches a warning to the step with this digest. */
   warn(digest: Digest, warning: GatewayWarning): void;
-  /** Runs a frontend image with these options instead; missing where frontend images are not supported. */
-  forward?(options: Readonly<Record<string, string>>, signal: AbortSignal): Promise<FrontendResult>;
+  /**
+   * Runs a frontend image with these options instead; resolves with undefined where the one that asks serves for it. Missing where
+   * frontend images are not looked at.
+   */
+  forward?(options: Readonly<Record<string, string>>, signal: AbortSignal): Promise<FrontendResult | undefined>;
 }
 
 /** The result for one platform. */
