@@ -24,7 +24,7 @@ export function refuseForeignSteps({ builds }: FrontendResult): void {
       if (!answers.has(name)) answers.set(name, canRun(platform));
       if (answers.get(name) === true) continue;
       const sources = new SourceMaps();
-      if (sourceMap !== undefined) sources.add(sourceMap);
+      if (sourceMap !== undefined) sources.add(sourceMap, new Map());
       const step = metadata.description["llb.customname"] ?? op.op.value.meta?.args.join(" ") ?? "a step";
       throw cannotRun(step, platform).with({ vertex: digest, sources: sources.of(digest) });
     }

@@ -1,0 +1,29 @@
+// `npm run fuzz -- [SECONDS]`: the properties of the Dockerfile readers, in turn with fresh seeds until the time is up, then inputs of
+// 10 MB. A failure prints the shrunk input and the seed that finds it again; the exit code is 1 then.
+
+import { LARGE_INPUTS } from "./large-inputs.ts";
+import { PROPERTIES } from "./dockerfile-properties.ts";
+
+const seconds = Number(process.argv[2] ?? 60);
+if (!(seconds > 0)) {
+  console.error("usage: npm run fuzz -- [SECONDS]");
+  process.exit(2);
+}
+const until = Date.now() + seconds * 1000;
+const rounds = new Map<string, number>();
+while (Date.now() < until) {
+  for (const [name, check] of Object.entries(PROPERTIES)) {
+    if (Date.now() >= until) break;
+    check(500);
+    rounds.set(name, (rounds.get(name) ?? 0) + 500);
+  }
+}
+for (const [name, count] of rounds) console.log(`ok  ${count} inputs: ${name}`);
+for (const [name, work] of Object.entries(LARGE_INPUTS)) {
+  const started = performance.now();
+  work(10_000_000);
+  const halved = performance.now();
+  work(5_000_000);
+  const [whole, half] = [halved - started, performance.now() - halved];
+  console.log(`${Math.round(whole)} ms for 10 MB, ${Math.round(half)} ms for 5 MB: ${name}`);
+}
