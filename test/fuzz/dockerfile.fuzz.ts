@@ -1,6 +1,0 @@
-// The properties of the Dockerfile readers, checked at length.
-
-import { test } from "node:test";
-import { PROPERTIES } from "./dockerfile-properties.ts";
-
-for (const [name, check] of Object.entries(PROPERTIES)) void test(name, () => check(20_000));
