@@ -98,6 +98,8 @@ const blockTypes: readonly BlockType[] = ["group", "target"];
 class Evaluator {
   readonly #options: EvaluatorOptions;
   readonly #scope = new Scope();
+  /** Values of blocks, by type and name. */
+  readonly #published = new Map<BlockType, Map<string, Value>>();
   readonly #variables = new Map<string, VariableDeclaration>();
   readonly #functions = new Map<string, FunctionDeclaration>();
   readonly #attributes: Map<string, Attribute>;
@@ -471,10 +473,25 @@ class Evaluator {
   }
 
   #publish(type: BlockType, name: string, instance: Instance): void {
-    const known = this.#scope.variables.get(type);
-    const others = known === undefined ? [] : [...asEntries(known)];
-    this.#scope.variables.set(type, objectValue([...others, [name, blockValue(type, instance)]]));
+    let blocks = this.#published.get(type);
+    if (blocks === undefined) this.#published.set(type, (blocks = new Map()));
+    blocks.set(name, blockValue(type, instance));
+    this.#scope.variables.set(type, lazyObject(blocks));
   }
+}
+
+/** An object that is made when something looks at it: most files have no references between blocks. */
+function lazyObject(entries: ReadonlyMap<string, Value>): Value {
+  let made: Value | undefined;
+  const make = () => (made ??= objectValue(entries));
+  return {
+    get type() {
+      return make().type;
+    },
+    get raw() {
+      return make().raw;
+    },
+  };
 }
 
 function fail(message: string): never {
