@@ -69,8 +69,18 @@ async function readDefinition(invocation: Invocation): Promise<ParsedDefinition>
       ["BAKE_LOCAL_PLATFORM", formatPlatform(hostPlatform())],
     ]),
     fileRelativePaths: fileRelativePaths(shell.env["BUILDX_BAKE_FILE_RELATIVE_PATHS"] ?? ""),
-    compose: composeReader(),
+    compose: composeReader({
+      cwd: shell.cwd,
+      variables: new Map(fromEnvironment ? definedEntries(shell.env) : []),
+      overrides: variables,
+      home: shell.env["HOME"],
+      warn: (message) => void shell.stderr.write(`WARNING: ${message}\n`),
+    }),
   });
+}
+
+function definedEntries(env: Invocation["shell"]["env"]): [string, string][] {
+  return Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
 }
 
 function targetNames({ targets }: ParsedDefinition): string[] {

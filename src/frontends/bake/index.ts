@@ -1,4 +1,15 @@
-export { attestFlag, entryText, parsePolicy } from "./definition/entries.ts";
+export {
+  attestFlag,
+  entryText,
+  lastOfEach,
+  parseAttest,
+  parseCaches,
+  parseOutput,
+  parsePolicy,
+  parseSecret,
+  parseSsh,
+  withoutEqual,
+} from "./definition/entries.ts";
 export type { OutputEntry } from "./definition/entries.ts";
 export { parseDefinition } from "./definition/files.ts";
 export type { ComposeReader, DefinitionFile, ParsedDefinition } from "./definition/files.ts";

@@ -1,0 +1,142 @@
+// Loads compose files into one document: values put in, includes and extensions followed, files merged, long forms only.
+// Counterpart: compose-go loader/loader.go without normalisation.
+
+import { composeError } from "./error.ts";
+import type { ComposeFile, LoadContext, LoadedFile, Loader } from "./context.ts";
+import { canonical, withDefaults } from "./canonical.ts";
+import { readDocuments } from "./document.ts";
+import { parseEnv } from "./dotenv.ts";
+import { applyExtends } from "./extends.ts";
+import { kindOf, readComposeFile } from "./host.ts";
+import type { ComposeHost } from "./host.ts";
+import { applyIncludes } from "./include.ts";
+import { interpolate } from "./interpolate.ts";
+import { mergeDocuments } from "./merge.ts";
+import type { Path } from "./pattern.ts";
+import { withoutReset } from "./reset.ts";
+import { resolvePaths } from "./paths.ts";
+import { substitute, templateErrorAt } from "./template.ts";
+import { withUniqueEntries } from "./unique.ts";
+import { isMap } from "./value.ts";
+import type { ComposeMap, ComposeValue } from "./value.ts";
+
+const maxFiles = 1000;
+
+const loader: Loader = {
+  model: (files, context) => loadModel(files, context),
+  plain: (file, context) => loadFile(file, context, new Map(), true),
+};
+
+/** Variables of the process, then those of `.env`; `overrides` win over both. @throws COMPOSE_INVALID for a bad `.env`. */
+export function composeEnvironment(
+  host: ComposeHost,
+  variables: ReadonlyMap<string, string>,
+  overrides: ReadonlyMap<string, string>,
+): Map<string, string> {
+  const environment = new Map(variables);
+  if (["file", "other"].includes(kindOf(host, ".env"))) {
+    const found = new Map<string, string>();
+    const text = Buffer.from(readComposeFile(host, ".env")).toString();
+    parseEnv(text, found, (name) => environment.get(name));
+    for (const [name, value] of found) if (!environment.has(name)) environment.set(name, value);
+  }
+  for (const [name, value] of overrides) environment.set(name, value);
+  return environment;
+}
+
+/** The files as one document. Adds the project's name to `environment`. @throws COMPOSE_INVALID. */
+export function loadCompose(
+  files: readonly ComposeFile[],
+  host: ComposeHost,
+  environment: Map<string, string>,
+  defaultName: string,
+): ComposeMap {
+  environment.set("COMPOSE_PROJECT_NAME", projectName(files, host, environment, defaultName));
+  const context: LoadContext = {
+    host,
+    environment,
+    folder: "",
+    loaderFolder: "",
+    included: [],
+    loader,
+    budget: { left: maxFiles },
+  };
+  const document = loadModel(files, context);
+  if (document.size === 0) throw composeError("empty compose file");
+  return document;
+}
+
+function projectName(
+  files: readonly ComposeFile[],
+  host: ComposeHost,
+  environment: ReadonlyMap<string, string>,
+  defaultName: string,
+): string {
+  let given = "";
+  for (const { name, data } of files) {
+    try {
+      for (const { value } of readDocuments(data ?? readComposeFile(host, name), name)) {
+        const named = isMap(value) ? value.get("name") : undefined;
+        if (typeof named === "string" && named !== "") given = named;
+      }
+    } catch {
+      // Told again, with its place, when the file is loaded.
+    }
+  }
+  try {
+    given = substitute(given, { lookup: (name) => environment.get(name) });
+  } catch (error) {
+    throw templateErrorAt("name", error);
+  }
+  return given === "" ? environment.get("COMPOSE_PROJECT_NAME") || defaultName : given;
+}
+
+/** Files of one include, or those that were asked for. */
+function loadModel(files: readonly ComposeFile[], context: LoadContext): ComposeMap {
+  let document: ComposeMap = new Map();
+  for (const file of files) document = loadFile(file, context, document, false).document;
+  return resolveEnvironment(
+    resolvePaths(withDefaults(document), { folder: context.folder, home: context.host.home }),
+    context.environment,
+  );
+}
+
+/** What a file adds, and what its last document resets. `plain` leaves includes and extensions unfollowed. */
+function loadFile(file: ComposeFile, context: LoadContext, base: ComposeMap, plain: boolean): LoadedFile {
+  if (context.budget.left-- <= 0) {
+    throw composeError(`more than ${maxFiles} compose files are included or extended`);
+  }
+  let document = base;
+  let resets: readonly Path[] = [];
+  const { lookup, onUnset } = variablesOf(context);
+  for (const read of readDocuments(file.data ?? readComposeFile(context.host, file.name), file.name)) {
+    if (!isMap(read.value)) throw composeError("top-level object must be a mapping");
+    resets = read.resets;
+    let added = interpolate(read.value, { lookup, ...(onUnset === undefined ? {} : { onUnset }) });
+    if (!plain) added = applyIncludes(added, resets, { ...context, included: [...context.included, file.name] });
+    document = withoutReset(document, resets);
+    if (!plain) added = applyExtends(added, file.name, resets, context);
+    document = withUniqueEntries(mergeDocuments(document, added));
+    document = withUniqueEntries(canonical(document));
+  }
+  return { document, resets };
+}
+
+function variablesOf({ environment, host }: LoadContext) {
+  return { lookup: (name: string) => environment.get(name), onUnset: host.onUnset };
+}
+
+/** Variables of services that are only named take the value that they have here. */
+function resolveEnvironment(document: ComposeMap, environment: ReadonlyMap<string, string>): ComposeMap {
+  const services = document.get("services");
+  if (!isMap(services)) return document;
+  const resolved = [...services].map(([name, service]): [string, ComposeValue] => {
+    const listed = isMap(service) ? service.get("environment") : undefined;
+    if (!isMap(service) || !Array.isArray(listed)) return [name, service];
+    const filled = listed
+      .filter((each) => typeof each === "string")
+      .map((each) => (environment.has(each) ? `${each}=${environment.get(each)}` : each));
+    return [name, new Map<string, ComposeValue>([...service, ["environment", filled]])];
+  });
+  return new Map<string, ComposeValue>([...document, ["services", new Map(resolved)]]);
+}
