@@ -189,6 +189,8 @@ test("hostile YAML is refused, not expanded", () => {
     ["a: &a [*a]", /contains itself|unknown anchor/],
     ["a: &a {b: *a}", /contains itself|unknown anchor/],
     ["[".repeat(20_000), /yaml: /],
+    ["[".repeat(3000) + "]".repeat(3000), /exceeded max depth/],
+    ["x".repeat(2 << 20), /larger than 1 MiB/],
     [`a: [${"x,".repeat(120_000)}]`, /maximum node visit limit/],
     ["a: *nope", /line 1, column 5: unknown anchor 'nope' referenced/],
   ];

@@ -17,9 +17,11 @@ export interface ComposeDocument {
   readonly resets: readonly Path[];
 }
 
-const maxBytes = 16 << 20;
+// The parser takes seconds for a megabyte; more has too many nodes anyway.
+const maxBytes = 1 << 20;
 const maxVisits = 100_000;
 const maxDepth = 1000;
+const tooDeep = "exceeded max depth";
 
 /** @throws COMPOSE_INVALID for what is no YAML or expands beyond all measure. `name` is that of the file, for the message. */
 export function readDocuments(data: Uint8Array, name: string): ComposeDocument[] {
@@ -39,16 +41,23 @@ export function readDocuments(data: Uint8Array, name: string): ComposeDocument[]
       version: "1.2",
     });
   } catch (error) {
-    if (error instanceof RangeError) throw fail(`exceeded max depth of ${maxDepth}`);
+    if (error instanceof RangeError) throw fail(tooDeep);
     throw error;
   }
   if (!Array.isArray(documents)) return [];
   return documents.flatMap((document) => {
     const problem = document.errors[0];
-    if (problem !== undefined) throw fail(parseProblem(problem, lines));
+    if (problem !== undefined) {
+      throw fail(problem.message.includes("call stack") ? tooDeep : parseProblem(problem, lines));
+    }
     if (document.contents === null) return [];
     if (isEmptyScalar(document.contents) && documents.length === 1) return [];
-    return [new Reader(document, lines, fail).read(document.contents)];
+    try {
+      return [new Reader(document, lines, fail).read(document.contents)];
+    } catch (error) {
+      if (error instanceof RangeError) throw fail(tooDeep);
+      throw error;
+    }
   });
 }
 
@@ -140,7 +149,7 @@ class Reader {
       throw this.#problem(`compose file exceeds maximum node visit limit (${maxVisits})`);
     }
     if (this.#aliasDepth > 0) this.#countAlias();
-    if (depth > maxDepth) throw this.#fail(`exceeded max depth of ${maxDepth}`);
+    if (depth > maxDepth) throw this.#fail(tooDeep);
     if (isAlias(node)) return this.#alias(node, path, depth);
     if (node.tag === "!reset") {
       this.#resets.push(path);

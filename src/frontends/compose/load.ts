@@ -21,6 +21,7 @@ import { isMap } from "./value.ts";
 import type { ComposeMap, ComposeValue } from "./value.ts";
 
 const maxFiles = 1000;
+const mayNameProject = /(?:^|[{,\s])["']?name["']?\s*:/m;
 
 const loader: Loader = {
   model: (files, context) => loadModel(files, context),
@@ -75,7 +76,10 @@ function projectName(
   let given = "";
   for (const { name, data } of files) {
     try {
-      for (const { value } of readDocuments(data ?? readComposeFile(host, name), name)) {
+      const read = data ?? readComposeFile(host, name);
+      // Reading a file twice takes its time: only where it can name a project.
+      if (!mayNameProject.test(Buffer.from(read).toString())) continue;
+      for (const { value } of readDocuments(read, name)) {
         const named = isMap(value) ? value.get("name") : undefined;
         if (typeof named === "string" && named !== "") given = named;
       }
