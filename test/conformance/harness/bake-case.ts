@@ -66,8 +66,20 @@ function readCase(root: string, area: string, name: string): BakeCase {
   return { area, name, command: json("cmd.json"), expected: json("expected.json"), files };
 }
 
-/** The first difference, or an empty text. */
+/** Cases in which we differ on purpose, and why; docs/conformance.md lists them. */
+export const bakeExceptions: ReadonlyMap<string, string> = new Map([
+  ["compose-build/no-services-with-build", "a group without targets prints [], not null"],
+  ["compose-interp/dotenv-bad-key-error", "a bad .env is told alone, not with what HCL would say of the compose file"],
+]);
+
+/** The first difference, or an empty text; an exception that is none any more is a difference. */
 export async function runBakeCase(one: BakeCase): Promise<string> {
+  const difference = await replay(one);
+  if (!bakeExceptions.has(`${one.area}/${one.name}`)) return difference;
+  return difference === "" ? "equal to buildx, though listed as an exception" : "";
+}
+
+async function replay(one: BakeCase): Promise<string> {
   const home = realpathSync(mkdtempSync(join(tmpdir(), "slipway-bake-case-")));
   try {
     await using stack = new AsyncDisposableStack();
