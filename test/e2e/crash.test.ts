@@ -72,7 +72,7 @@ function build(root: string, salt: string, out: string, own: boolean): Build {
     `--cgroup-parent=${CGROUPS}`,
     `--output=type=local,dest=${join(out, "files")}`,
     `--output=type=oci,tar=false,compression=uncompressed,dest=${join(out, "layout")}`,
-    `--output=type=image,name=crash:${salt}`,
+    `--output=type=image,compression=uncompressed,name=crash:${salt}`,
     context,
   ];
   const { SLIPWAY_NAMESPACE: _, ...env } = process.env;
@@ -171,7 +171,7 @@ suite(`kill -9 among several at work on one store (CRASH_SEED=${seed})`, () => {
         kill(root, `a${round}`, tookMs * 2, true),
         buildWell(root, `a${round}`, true),
       ]);
-      await buildWell(root, `a${round}`, round % 3 === 0);
+      if (round % 2 === 0) await buildWell(root, `a${round}`, round % 4 === 0);
     }
     await assertClean(root);
   });

@@ -3,6 +3,7 @@
 import { Engine } from "../../engine/index.ts";
 import type { EngineOptions, SessionPort } from "../../engine/index.ts";
 import { create } from "@bufbuild/protobuf";
+import { collectByDefault } from "../../storage/refs/index.ts";
 import { control } from "../../formats/proto/index.ts";
 import type {
   Builder,
@@ -21,6 +22,9 @@ import { listCacheMounts, removeCacheMounts } from "./cache-mounts.ts";
 import { diskUsage, prune } from "./usage.ts";
 import { describeImage, findImage, listImages, removeImage } from "./images.ts";
 
+/** How long the end of a build may be held up by collecting what the default rules no longer keep. */
+const COLLECTING_MS = 20_000;
+
 export type EmbeddedBuilderOptions = EngineOptions;
 
 /** Opens the store below `options.root`; dispose to let go of it. @throws STATE_UNWRITABLE, DATABASE_NEWER, DISK_FULL. */
@@ -33,14 +37,16 @@ class EmbeddedBuilder implements Builder {
   readonly driver = "embedded";
   readonly location: string;
   readonly #engine: Engine;
+  #built = false;
 
   constructor(location: string, engine: Engine) {
     this.location = location;
     this.#engine = engine;
   }
 
-  solve(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<ExporterResponse> {
-    return this.#engine.solve(request, session, options);
+  async solve(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<ExporterResponse> {
+    this.#built = true;
+    return await this.#engine.solve(request, session, options);
   }
 
   convert(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<Converted> {
@@ -83,7 +89,13 @@ class EmbeddedBuilder implements Builder {
     return Promise.resolve(removeImage(this.#engine, findImage(this.#engine, name)));
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#engine[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      if (this.#built) await collectByDefault(this.#engine.usageHost(), AbortSignal.timeout(COLLECTING_MS));
+    } catch {
+      // The build is done and told. What could not be collected is so after the next one.
+    } finally {
+      await this.#engine[Symbol.asyncDispose]();
+    }
   }
 }

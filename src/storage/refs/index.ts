@@ -7,5 +7,6 @@ export type { LayerBlob, LayerId, RefRow, RefType } from "./rows.ts";
 export { gitRepositoriesSchema, refsSchema } from "./schema.ts";
 export { CacheMounts } from "./cache-mounts.ts";
 export type { CacheMount, CacheMountRow, Sharing } from "./cache-mounts.ts";
-export { collectGarbage, listRecords, pruneRecords } from "./usage.ts";
+export { collectByDefault, defaultPolicies } from "./default-gc.ts";
+export { listRecords, pruneRecords } from "./usage.ts";
 export type { PrunePolicy, StoreRecord, UsageHost } from "./usage.ts";

@@ -60,7 +60,7 @@ export class RefStore {
    */
   fromImage(layers: readonly ImageLayer[], remote: string | undefined, info: RefInfo): Ref {
     const ids: LayerId[] = [];
-    this.#options.db.transaction(() => {
+    return this.#options.db.transaction(() => {
       let chainId: Digest | undefined;
       for (const { descriptor, diffId } of layers) {
         chainId = chainId === undefined ? diffId : digestOf(`${chainId} ${diffId}`);
@@ -69,8 +69,8 @@ export class RefStore {
         this.rows.addBlob(id, { descriptor, remote });
         ids.push(id);
       }
+      return this.#make(ids, ids.length > 1 ? refIdOf(ids.slice(0, -1)) : undefined, info);
     });
-    return this.#make(ids, ids.length > 1 ? refIdOf(ids.slice(0, -1)) : undefined, info);
   }
 
   /** One tree made of several, later ones on top; no file is copied. */
@@ -87,8 +87,11 @@ export class RefStore {
       path: active.path,
       commit: async (info) => {
         const { layer, sizeBytes } = await this.#options.snapshotter.commit(active);
-        this.rows.addLayer({ id: layer, diffId: undefined, unpacked: true, sizeBytes, createdMs: this.#now() });
-        return this.#make([...parent.layers, layer], parent.id, info);
+        // At once with its ref: a layer without one is garbage to whoever prunes meanwhile.
+        return this.#options.db.transaction(() => {
+          this.rows.addLayer({ id: layer, diffId: undefined, unpacked: true, sizeBytes, createdMs: this.#now() });
+          return this.#make([...parent.layers, layer], parent.id, info);
+        });
       },
       [Symbol.asyncDispose]: () => active[Symbol.asyncDispose](),
     };

@@ -123,8 +123,19 @@ function ownSize(host: UsageHost, ref: RefRow, byId: ReadonlyMap<string, RefRow>
   return size;
 }
 
-/** Removes records until the policy is met; each is reported as it goes. Stops between records when aborted. */
+/** Removes records until the policy is met, and all that is garbage then. Stops between records when aborted. */
 export async function pruneRecords(
+  host: UsageHost,
+  policy: PrunePolicy,
+  onRecord: (record: StoreRecord) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  await removeByPolicy(host, policy, onRecord, signal);
+  await collectGarbage(host, policy.all);
+}
+
+/** Removes records until the policy is met; each is reported as it goes. Stops between records when aborted. */
+export async function removeByPolicy(
   host: UsageHost,
   policy: PrunePolicy,
   onRecord: (record: StoreRecord) => void,
@@ -153,18 +164,17 @@ export async function pruneRecords(
     if (!removed) break;
     records = records.filter((record) => !gone.has(record.id));
   }
-  await collectGarbage(host, policy.all);
 }
 
 /** Removes layers that no ref lists, blobs that nothing refers to, and keys that lead nowhere. */
 export async function collectGarbage(host: UsageHost, all: boolean): Promise<void> {
   for (const layer of host.refs.rows.removeUnusedLayers()) await host.snapshotter.remove(layer);
   const referenced = host.refs.rows.blobDigests().union(host.heldBlobs());
-  const before = Date.now() - (all ? 0 : UNREFERENCED_BLOB_MS);
-  const idle = host.refs.rows.leasedRefs().size === 0;
+  // While somebody builds, a blob may be about to be referred to, whatever was asked for.
+  const isIdle = host.refs.rows.leasedRefs().size === 0;
+  const before = Date.now() - (all && isIdle ? 0 : UNREFERENCED_BLOB_MS);
   for (const blob of host.content.list()) {
-    if (referenced.has(blob.digest) || (blob.modifiedMs > before && !(all && idle))) continue;
-    host.content.delete(blob.digest);
+    if (!referenced.has(blob.digest) && blob.modifiedMs <= before) host.content.delete(blob.digest);
   }
   host.sweepKeys();
 }
