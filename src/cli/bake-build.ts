@@ -147,6 +147,7 @@ async function prepare(
               paths: paths.map((path) => (path === "" ? path : resolve(shell.cwd, path))),
             })),
           outputs: outputs.map(({ target: place }) => place),
+          uploads: inputs.uploads,
           env: shell.env,
         }),
       );

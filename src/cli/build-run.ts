@@ -17,8 +17,9 @@ import { type Call, callOf, printAnswer } from "./call.ts";
 import { Failure } from "./error.ts";
 import { goBool } from "./flags.ts";
 import { proxyBuildArgs } from "./proxy-config.ts";
+import { underDisplay } from "./under-display.ts";
 import { parseOutput, resolveOutputs, withShorthands, type ResolvedOutput } from "./outputs.ts";
-import { createDisplay, type DisplayMode, displayModes, warningSummary } from "./progress/index.ts";
+import { type DisplayMode, displayModes } from "./progress/index.ts";
 
 /** Resolves with the exit code: 0, or 128 plus the signal's number. @throws Failure. */
 export async function runBuild(invocation: Invocation): Promise<number> {
@@ -106,43 +107,16 @@ export async function runBuild(invocation: Invocation): Promise<number> {
       standInBases: flags.has("stand-in-bases") ? flags.bool("stand-in-bases") : await isExample(inputs, shell),
     }),
   );
-  const display = createDisplay(mode, {
-    out: shell.stderr,
-    isTTY: shell.stderr.isTTY === true,
-    env: shell.env,
-    size: () => ({ columns: shell.stderr.columns ?? 80, rows: shell.stderr.rows ?? 24 }),
-  });
-  const controller = new AbortController();
-  let received: "SIGINT" | "SIGTERM" | undefined;
-  using _signals = shell.onSignals((signal) => {
-    if (received !== undefined) {
-      display.finish();
-      shell.exitNow(exitCodeOf(signal));
-      return;
-    }
-    received = signal;
-    display.cancel("canceling… (once more to stop at once)");
-    controller.abort(new DOMException("context canceled", "AbortError"));
-  });
-
-  let response: ExporterResponse;
-  try {
-    response = await builder.solve(request, session, {
-      onStatus: (status) => display.update(status),
-      signal: controller.signal,
-    });
-  } catch (error) {
-    display.finish();
-    if (received !== undefined) {
-      shell.stderr.write("ERROR: failed to build: failed to solve: Canceled: context canceled\n");
-      return exitCodeOf(received);
-    }
-    throw new Failure("failed to build: failed to solve", error);
-  } finally {
-    display.finish();
-    if (call === undefined && mode !== "quiet" && mode !== "rawjson")
-      shell.stderr.write(warningSummary(display.warnings, { expand: invocation.debug }));
+  const ended = await underDisplay(
+    { shell, mode, expandWarnings: invocation.debug, summary: call === undefined },
+    (work) => builder.solve(request, session, work),
+  );
+  if (ended.kind === "interrupted") {
+    shell.stderr.write("ERROR: failed to build: failed to solve: Canceled: context canceled\n");
+    return ended.exitCode;
   }
+  if (ended.kind === "failed") throw new Failure("failed to build: failed to solve", ended.error);
+  const { value: response, warnings } = ended;
 
   if (call !== undefined) return await answer({ invocation, response, call, inputs });
   if (flags.bool("quiet") || askedProgress(invocation) === "quiet") shell.stdout.write(`${imageId(response)}\n`);
@@ -150,7 +124,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
   const metadataFile = pathFlag(invocation, "metadata-file");
   if (metadataFile !== undefined)
     await Failure.wrap("writing metadata file", () =>
-      writeWhole(metadataFile, metadataJson(response, warningsWanted(shell) ? display.warnings : [])),
+      writeWhole(metadataFile, metadataJson(response, warningsWanted(shell) ? warnings : [])),
     );
   if (mode !== "quiet" && mode !== "rawjson")
     shell.stderr.write(await buildReport({ builder, response, outputs, flags, context }));
@@ -247,10 +221,6 @@ export async function isExample({ contextDir }: BuildInputs, shell: Shell): Prom
   } catch {
     return false;
   }
-}
-
-function exitCodeOf(signal: "SIGINT" | "SIGTERM"): number {
-  return signal === "SIGINT" ? 130 : 143;
 }
 
 /** 25 characters of base 36, as BuildKit's identities. */

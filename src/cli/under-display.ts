@@ -10,14 +10,23 @@ export interface DisplayedWork {
 }
 
 export type Displayed<T> =
-  | { readonly kind: "done"; readonly value: T }
+  | { readonly kind: "done"; readonly value: T; readonly warnings: readonly control.VertexWarning[] }
   | { readonly kind: "failed"; readonly error: unknown }
   /** A signal came; the code is 128 and its number. */
   | { readonly kind: "interrupted"; readonly exitCode: number };
 
+export interface DisplayOptions {
+  readonly shell: Shell;
+  readonly mode: DisplayMode;
+  /** Warnings whole, not their number alone. */
+  readonly expandWarnings: boolean;
+  /** Whether warnings are summed up at the end. Defaults to true. */
+  readonly summary?: boolean;
+}
+
 /** Runs `work`; when it returns, the display is finished and the summary of warnings printed. Never rejects. */
 export async function underDisplay<T>(
-  { shell, mode, expandWarnings }: { shell: Shell; mode: DisplayMode; expandWarnings: boolean },
+  { shell, mode, expandWarnings, summary = true }: DisplayOptions,
   work: (work: DisplayedWork) => Promise<T>,
 ): Promise<Displayed<T>> {
   const display = createDisplay(mode, {
@@ -40,12 +49,12 @@ export async function underDisplay<T>(
   });
   try {
     const value = await work({ onStatus: (status) => display.update(status), signal: controller.signal });
-    return { kind: "done", value };
+    return { kind: "done", value, warnings: display.warnings };
   } catch (error) {
     return received === undefined ? { kind: "failed", error } : { kind: "interrupted", exitCode: exitCodeOf(received) };
   } finally {
     display.finish();
-    if (mode !== "quiet" && mode !== "rawjson")
+    if (summary && mode !== "quiet" && mode !== "rawjson")
       shell.stderr.write(warningSummary(display.warnings, { expand: expandWarnings }));
   }
 }
