@@ -1,7 +1,7 @@
 // Timing of whole commands, as a shell sees them, and their peak memory.
 
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 
 export interface Run {
   readonly wallMs: number;
@@ -23,6 +23,7 @@ export function run(
   const wallMs = Number(process.hrtime.bigint() - started) / 1e6;
   if (result.status !== 0) throw new Error(`${argv.join(" ")}\n${result.stdout}${result.stderr}`);
   const [user, system, kilobytes] = readFileSync(report, "utf8").trim().split("\n").at(-1)!.split(" ").map(Number);
+  rmSync(report);
   return { wallMs, cpuMs: (user! + system!) * 1000, peakBytes: kilobytes! * 1024 };
 }
 
