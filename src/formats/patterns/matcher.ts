@@ -24,8 +24,9 @@ export interface PatternInfo {
 /** Matches slash paths, relative and clean, against an ordered list of patterns. */
 export class PatternMatcher {
   readonly #patterns: readonly CompiledPattern[];
-  readonly #candidates = new Map<number, Uint32Array>();
-  readonly #folders = new Map<string, Uint8Array>();
+  readonly #byHead = new Map<string, Uint32Array>();
+  readonly #byTail = new Map<string, Uint32Array>();
+  readonly #folders = new Map<string, Uint32Array>();
   /** Whether some pattern begins with `!`. */
   readonly hasExclusions: boolean;
 
@@ -54,12 +55,12 @@ export class PatternMatcher {
     const parent = dirName(path);
     const above = parent === "." ? undefined : this.#folderMatches(parent);
     let matched = false;
-    const check = (at: number) => {
+    this.#forCandidates(path, above, (at) => {
       const pattern = this.#patterns[at]!;
-      if (pattern.exclusion === matched && (pattern.match(path) || above?.[at] === 1)) matched = !pattern.exclusion;
-    };
-    if (above?.includes(1) !== true) for (const at of this.#candidatesOf(path)) check(at);
-    else for (let at = 0; at < this.#patterns.length; at++) check(at);
+      if (pattern.exclusion === matched && (pattern.match(path) || hasBit(above, at))) {
+        matched = !pattern.exclusion;
+      }
+    });
     return matched;
   }
 
@@ -71,26 +72,25 @@ export class PatternMatcher {
     const results = new Uint8Array(this.#patterns.length);
     const above = parent !== undefined && parent.matched.length > 0 ? parent.matched : undefined;
     if (above !== undefined && above.length !== results.length) throw new Error("match info of another matcher");
-    let folders: Uint8Array | undefined;
+    let folders: Uint32Array | undefined;
     if (above === undefined) {
       const parentPath = dirName(path);
       if (parentPath !== ".") folders = this.#folderMatches(parentPath);
     }
-    const inherited = above ?? folders;
     let matched = false;
     const check = (at: number) => {
       const pattern = this.#patterns[at]!;
       let match = above !== undefined && above[at] === 1;
       if (!match) {
         if (pattern.exclusion !== matched) return;
-        match = pattern.match(path) || folders?.[at] === 1;
+        match = pattern.match(path) || hasBit(folders, at);
       }
       if (match) {
         results[at] = 1;
         matched = !pattern.exclusion;
       }
     };
-    if (inherited?.includes(1) !== true) for (const at of this.#candidatesOf(path)) check(at);
+    if (above?.includes(1) !== true) this.#forCandidates(path, folders, check);
     else for (let at = 0; at < results.length; at++) check(at);
     return { matched, info: { matched: results } };
   }
@@ -110,38 +110,51 @@ export class PatternMatcher {
     return matched;
   }
 
-  // Most patterns have a literal first or last character, which sorts out nearly all of them for a given path.
-  #candidatesOf(path: string): Uint32Array {
-    const first = path.charCodeAt(0);
-    const last = path.charCodeAt(path.length - 1);
-    const key = path === "" ? -1 : first * 0x10000 + last;
-    let found = this.#candidates.get(key);
-    if (found === undefined) {
-      const list: number[] = [];
-      for (const [at, pattern] of this.#patterns.entries()) if (pattern.mayMatch(first, last)) list.push(at);
-      found = Uint32Array.from(list);
-      if (this.#candidates.size > 4096) this.#candidates.clear();
-      this.#candidates.set(key, found);
+  // Most patterns have a literal start or end, which sorts out nearly all of them for a given path. `more` are others to look at.
+  #forCandidates(path: string, more: Uint32Array | undefined, check: (at: number) => void): void {
+    const head = path.slice(0, HEAD);
+    const tail = path.slice(-TAIL);
+    const byHead = this.#bitsOf(this.#byHead, head, (pattern) => pattern.mayStart(head));
+    const byTail = this.#bitsOf(this.#byTail, tail, (pattern) => pattern.mayEnd(tail));
+    for (let word = 0; word < byHead.length; word++) {
+      let bits = (byHead[word]! & byTail[word]!) | (more === undefined ? 0 : more[word]!);
+      while (bits !== 0) {
+        const bit = 31 - Math.clz32(bits & -bits);
+        check(word * 32 + bit);
+        bits &= bits - 1;
+      }
     }
-    return found;
+  }
+
+  #bitsOf(known: Map<string, Uint32Array>, end: string, may: (pattern: CompiledPattern) => boolean): Uint32Array {
+    let bits = known.get(end);
+    if (bits === undefined) {
+      bits = new Uint32Array(Math.ceil(this.#patterns.length / 32));
+      for (const [at, pattern] of this.#patterns.entries()) if (may(pattern)) bits[at >> 5]! |= 1 << (at & 31);
+      if (known.size > MAX_KNOWN) known.clear();
+      known.set(end, bits);
+    }
+    return bits;
   }
 
   // Which patterns match this folder or one above it.
-  #folderMatches(folder: string): Uint8Array {
+  #folderMatches(folder: string): Uint32Array {
     const known = this.#folders.get(folder);
     if (known !== undefined) return known;
-    let matched = new Uint8Array(this.#patterns.length);
-    for (const parent of [...parentsOf(folder), folder]) {
-      const cached = this.#folders.get(parent);
-      if (cached !== undefined) {
-        matched = cached.slice();
-        continue;
-      }
-      for (const at of this.#candidatesOf(parent)) if (this.#patterns[at]!.tryMatch(parent)) matched[at] = 1;
-      if (this.#folders.size > 4096) this.#folders.clear();
-      this.#folders.set(parent, matched.slice());
+    const all = [...parentsOf(folder), folder];
+    let next = all.findLastIndex((each) => this.#folders.has(each)) + 1;
+    let bits = next === 0 ? undefined : this.#folders.get(all[next - 1]!);
+    for (; next < all.length; next++) {
+      const each = all[next]!;
+      const here: Uint32Array = bits?.slice() ?? new Uint32Array(Math.ceil(this.#patterns.length / 32));
+      this.#forCandidates(each, undefined, (at) => {
+        if (this.#patterns[at]!.tryMatch(each)) here[at >> 5]! |= 1 << (at & 31);
+      });
+      if (this.#folders.size > MAX_KNOWN) this.#folders.clear();
+      this.#folders.set(each, here);
+      bits = here;
     }
-    return matched;
+    return bits!;
   }
 }
 
@@ -151,6 +164,17 @@ function parentsOf(path: string): string[] {
   const folders = parent.split("/");
   return folders.map((_, index) => folders.slice(0, index + 1).join("/"));
 }
+
+function hasBit(bits: Uint32Array | undefined, at: number): boolean {
+  return bits !== undefined && (bits[at >> 5]! & (1 << (at & 31))) !== 0;
+}
+
+/** How many folders, and starts and ends of paths, are remembered. */
+const MAX_KNOWN = 16_384;
+
+/** How many UTF-16 units of a path's start and end patterns are sorted by. */
+const HEAD = 8;
+const TAIL = 4;
 
 function badPattern(message: string): BuildError {
   return new BuildError(message, { code: "BAD_PATTERN", status: "InvalidArgument" });
@@ -177,14 +201,22 @@ class CompiledPattern implements PatternInfo {
     this.#method = compile(pattern);
   }
 
-  /** Whether a path with these first and last UTF-16 units can match (or must be tried, to report a bad pattern). */
-  mayMatch(first: number, last: number): boolean {
+  /** Whether a path that starts so can match (or must be tried, to report a bad pattern). `head` is cut at HEAD. */
+  mayStart(head: string): boolean {
     const method = this.#method;
-    if (method.kind === "bad") return true;
-    const prefix = method.kind === "exact" ? this.pattern : method.kind === "suffix" ? "" : method.prefix;
-    const suffix = method.kind === "exact" ? this.pattern : method.kind === "prefix" ? "" : method.suffix;
-    if (prefix !== "" && prefix.charCodeAt(0) !== first) return false;
-    return suffix === "" || suffix.charCodeAt(suffix.length - 1) === last;
+    if (method.kind === "bad" || method.kind === "suffix") return true;
+    const prefix = method.kind === "exact" ? this.pattern : method.prefix;
+    return prefix.length <= head.length ? head.startsWith(prefix) : head.length === HEAD && prefix.startsWith(head);
+  }
+
+  /** The same for how it ends. */
+  mayEnd(tail: string): boolean {
+    const method = this.#method;
+    if (method.kind === "bad" || method.kind === "prefix") return true;
+    const whole = method.kind === "exact" ? this.pattern : method.suffix;
+    // After `**` a slash may stay unmatched.
+    const suffix = method.kind === "suffix" && whole.startsWith("/") ? whole.slice(1) : whole;
+    return suffix.length <= tail.length ? tail.endsWith(suffix) : tail.length === TAIL && suffix.endsWith(tail);
   }
 
   /** Like {@link match}, but a bad pattern is no match. */
