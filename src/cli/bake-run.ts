@@ -10,11 +10,11 @@ import {
   readOverrides,
   resolveTargets,
 } from "../frontends/bake/index.ts";
-import type { ParsedDefinition, Resolved } from "../frontends/bake/index.ts";
+import type { ComposeReader, DefinitionFile, ParsedDefinition, Resolved } from "../frontends/bake/index.ts";
 import { formatPlatform, hostPlatform } from "../formats/oci/index.ts";
 import { checkTarget } from "./bake-checks.ts";
+import type { ComposeReaderOptions } from "./bake-compose.ts";
 import { checkEntitlements } from "./bake-entitlements.ts";
-import { composeReader } from "./bake-compose.ts";
 import { readBakeFiles } from "./bake-files.ts";
 import { parseListRequest, renderList } from "./bake-list.ts";
 import type { Invocation } from "./command.ts";
@@ -69,7 +69,7 @@ async function readDefinition(invocation: Invocation): Promise<ParsedDefinition>
       ["BAKE_LOCAL_PLATFORM", formatPlatform(hostPlatform())],
     ]),
     fileRelativePaths: fileRelativePaths(shell.env["BUILDX_BAKE_FILE_RELATIVE_PATHS"] ?? ""),
-    compose: composeReader({
+    compose: await composeReaderFor(files, {
       cwd: shell.cwd,
       variables: new Map(fromEnvironment ? definedEntries(shell.env) : []),
       overrides: variables,
@@ -81,6 +81,20 @@ async function readDefinition(invocation: Invocation): Promise<ParsedDefinition>
 
 function definedEntries(env: Invocation["shell"]["env"]): [string, string][] {
   return Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]));
+}
+
+/** The reader of compose files, which is loaded only where a file may be one. */
+async function composeReaderFor(
+  files: readonly DefinitionFile[],
+  options: ComposeReaderOptions,
+): Promise<ComposeReader> {
+  if (files.some(({ name }) => !/\.(hcl|json)$/.test(name))) {
+    return (await import("./bake-compose.ts")).composeReader(options);
+  }
+  const none = (): never => {
+    throw new Error("no file is a compose file");
+  };
+  return { check: none, load: none };
 }
 
 function targetNames({ targets }: ParsedDefinition): string[] {

@@ -10,7 +10,9 @@ export const bake: CommandDefinition = {
     "Builds the targets of a definition in HCL, JSON or compose form, all at once. Without -f it reads compose.yaml, compose.yml, docker-compose.yml, docker-compose.yaml, docker-bake.json, docker-bake.hcl and their overrides, those that exist.",
   usage: "[OPTIONS] [TARGET...]",
   args: { min: 0, max: Infinity },
-  mounts: true,
+  // Printing and listing build nothing.
+  mounts: (flags) =>
+    !flags.bool("print") && flags.string("list") === "" && !flags.bool("list-targets") && !flags.bool("list-variables"),
   flags: [
     { name: "allow", kind: "array", help: "Allow build to access specified resources" },
     { name: "builder", kind: "string", help: "Override the configured builder instance" },

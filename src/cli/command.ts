@@ -16,8 +16,8 @@ export interface CommandDefinition {
   readonly args: { readonly min: number; readonly max: number };
   readonly flags: readonly FlagDefinition[];
   readonly examples: readonly { readonly what: string; readonly line: string }[];
-  /** Runs as root in a mount namespace of its own. Defaults to false. */
-  readonly mounts?: boolean;
+  /** Whether it runs as root in a mount namespace of its own, with these flags. Defaults to false. */
+  readonly mounts?: boolean | ((flags: FlagValues) => boolean);
   /** Resolves with the exit code. */
   readonly run: (invocation: Invocation) => Promise<number>;
 }

@@ -55,7 +55,8 @@ export async function runCli(argv: readonly string[], shell: Shell, enter: Enter
         shell.stderr.write(`ERROR: ${usageMessage(command, complaint)}\n`);
         return 1;
       }
-      if (command.mounts === true) enter(command);
+      const { mounts = false } = command;
+      if (typeof mounts === "function" ? mounts(values) : mounts) enter(command);
       return await command.run({
         command,
         flags: values,
