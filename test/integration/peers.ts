@@ -1,10 +1,10 @@
 // Real peers to test against: Docker Engine 28 with the containerd image store, driven by buildx. Looked for in the folder that
-// SLIPWAY_PEERS names, else in the usual one; tests that need one skip, and say why, where it is missing.
+// SLIPWAY_PEERS names, else below /opt; tests that need one skip, and say why, where it is missing.
 
 import { get } from "node:http";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, openSync, closeSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, mkdirSync, mkdtempSync, openSync, closeSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,7 +12,16 @@ import { promisify } from "node:util";
 import { lockFile } from "../../src/system/linux/index.ts";
 
 const run = promisify(execFile);
-const bin = join(process.env["SLIPWAY_PEERS"] ?? "/opt/peers", "bin");
+const bin = join(process.env["SLIPWAY_PEERS"] ?? installedPeers(), "bin");
+
+/** The first folder of /opt that has both programs. */
+function installedPeers(): string {
+  const names = existsSync("/opt") ? readdirSync("/opt").sort() : [];
+  const folders = names.map((name) => join("/opt", name));
+  return (
+    folders.find((each) => ["dockerd", "docker-buildx"].every((name) => existsSync(join(each, "bin", name)))) ?? "/opt"
+  );
+}
 
 const classicEngine = "/usr/sbin/dockerd";
 
