@@ -1,0 +1,15 @@
+export { formatAddress, parseAddress } from "./address.ts";
+export type { Address, TlsOptions } from "./address.ts";
+export { Channel } from "./channel.ts";
+export type { CallOptions, ChannelOptions } from "./channel.ts";
+export type { ClientCall } from "./client-call.ts";
+export { Metadata } from "./metadata.ts";
+export { RpcServer } from "./server.ts";
+export type { Listener, ListenOptions, RpcServerOptions } from "./server.ts";
+export type { PeerInfo, RawHandler, ServerCall } from "./server-call.ts";
+export { serviceClient } from "./service.ts";
+export type { ServiceClient, ServiceImplementation } from "./service.ts";
+export { codeOf, RpcError, StatusCode, toRpcError } from "./status.ts";
+export type { StatusDetail } from "./status.ts";
+export { decodeBytesMessage, encodeBytesMessage, tunnelOver } from "./tunnel.ts";
+export type { TunnelOptions } from "./tunnel.ts";
