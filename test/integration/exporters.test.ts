@@ -41,6 +41,7 @@ function contextOf(signal: AbortSignal = new AbortController().signal): ExportCo
     jobs: pool,
     pusher: () => assert.fail("nothing is pushed here"),
     signal,
+    warn: (text) => assert.fail(text),
     progress: (id, { completed }) => {
       if (completed === true) seen.push(id.replace(/sha256:[0-9a-f]{64}/, "DIGEST"));
     },
@@ -94,7 +95,7 @@ function platformOf(architecture: string, overrides: Partial<ExportPlatform> = {
   return {
     key: `linux/${architecture}`,
     platform: { os: "linux", architecture },
-    refId: `ref-${architecture}`,
+    refOf: () => `ref-${architecture}`,
     config: Buffer.from(
       JSON.stringify({ architecture, os: "linux", config: { Env: ["A=b"], Labels: { "org.example": "<&>" } } }),
     ),

@@ -24,6 +24,8 @@ export interface ImageOptions {
   /** Undefined: the exporter's default. */
   readonly ociTypes: boolean | undefined;
   readonly preferNondistributable: boolean;
+  /** Files in new layers get no time later than SOURCE_DATE_EPOCH. */
+  readonly rewriteTimestamp: boolean;
   readonly annotations: readonly Annotation[];
   readonly epoch: EpochChoice | undefined;
 }
@@ -44,19 +46,15 @@ export function readImageOptions(attributes: Attributes): { options: ImageOption
   let name = "";
   let ociTypes: boolean | undefined;
   let preferNondistributable = false;
+  let rewriteTimestamp = false;
   for (const [key, value] of Object.entries(attributes)) {
     const annotation = readAnnotation(key, value);
     if (annotation !== undefined) annotations.push(annotation);
     else if (key === "name") name = value;
     else if (key === "oci-mediatypes") ociTypes = readBool(key, value);
     else if (key === "prefer-nondist-layers") preferNondistributable = readBool(key, value);
-    else if (key === "rewrite-timestamp") {
-      if (readBool(key, value))
-        throw unsupported(
-          "rewrite-timestamp",
-          "leave it out: times in configs and archives follow SOURCE_DATE_EPOCH already",
-        );
-    } else if (inert.has(key)) continue;
+    else if (key === "rewrite-timestamp") rewriteTimestamp = readBool(key, value);
+    else if (inert.has(key)) continue;
     else if (!sharedKeys.has(key)) rest.set(key, value);
   }
   const pack = readCompression(attributes);
@@ -67,6 +65,7 @@ export function readImageOptions(attributes: Attributes): { options: ImageOption
       compressionChosen: attributes["compression"] !== undefined || pack.force === true,
       ociTypes,
       preferNondistributable,
+      rewriteTimestamp,
       annotations,
       epoch: readEpoch(attributes),
     },
@@ -164,6 +163,7 @@ export const imageAttributes = [
   "force-compression",
   "oci-mediatypes",
   "prefer-nondist-layers",
+  "rewrite-timestamp",
   "source-date-epoch",
   "annotation.<key>",
 ] as const;

@@ -71,9 +71,9 @@ void test("bad attributes are refused before anything is built", () => {
     ["oci", { "oci-mediatypes": "" }, "EXPORT_ATTRIBUTE_INVALID", 'non-bool value specified for oci-mediatypes: ""'],
     [
       "oci",
-      { "rewrite-timestamp": "true" },
-      "EXPORT_UNSUPPORTED",
-      'exporter option "rewrite-timestamp" is not supported by this version of slipway',
+      { "rewrite-timestamp": "" },
+      "EXPORT_ATTRIBUTE_INVALID",
+      'non-bool value specified for rewrite-timestamp: ""',
     ],
     ["oci", { "annotation-nonsense.k": "v" }, "EXPORT_ATTRIBUTE_INVALID", "unrecognized annotation type nonsense"],
     ["oci", { "annotation[a/b/c/d/e].k": "v" }, "INVALID_PLATFORM", ""],

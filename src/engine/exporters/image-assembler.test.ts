@@ -34,7 +34,7 @@ function platformOf(extra: Partial<ExportPlatform> = {}): ExportPlatform {
   return {
     key: "linux/amd64",
     platform: { os: "linux", architecture: "amd64" },
-    refId: "ref",
+    refOf: () => "ref",
     config,
     layers: {
       blobs: () => Promise.reject(new Error("not asked")),

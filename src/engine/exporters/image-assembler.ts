@@ -72,19 +72,17 @@ export function assembleImage(
   }
   const annotations = [...options.annotations, ...metadataAnnotations(source.metadata)];
   checkAnnotations(annotations, source, options.ociTypes);
-  const shared =
-    options.epoch ?? (source.sourceDateEpoch === undefined ? undefined : { seconds: source.sourceDateEpoch });
   const blobs = new Map<Digest, SmallBlob>();
   const images = platforms.map((platform, at) =>
     assemblePlatform(platform, layers[at]!, {
       ...options,
       annotations,
-      epoch: shared ?? { seconds: platform.sourceDateEpoch },
+      epoch: { seconds: epochOf(source, platform, options.epoch) },
       ofAnnotations: multiPlatform ? normalizePlatform(platform.platform) : undefined,
       add: (blob) => void blobs.set(blob.digest, blob),
     }),
   );
-  const sourceDateEpoch = shared === undefined ? platforms[0]?.sourceDateEpoch : shared.seconds;
+  const sourceDateEpoch = platforms[0] === undefined ? undefined : epochOf(source, platforms[0], options.epoch);
   if (!multiPlatform) {
     const only = images[0]!;
     return { root: only.manifest, images, isIndex: false, blobs: [...blobs.values()], sourceDateEpoch };
@@ -100,6 +98,15 @@ export function assembleImage(
   const root = describe(mediaType, bytes, annotationsFor(annotations, "index-descriptor"));
   blobs.set(root.digest, { kind: "index", digest: root.digest, bytes });
   return { root, images, isIndex: true, blobs: [...blobs.values()], sourceDateEpoch };
+}
+
+/** SOURCE_DATE_EPOCH of a platform: the exporter's attribute, else one for all, else its own. */
+export function epochOf(
+  source: ExportSource,
+  platform: ExportPlatform,
+  choice: EpochChoice | undefined,
+): bigint | undefined {
+  return choice === undefined ? (source.sourceDateEpoch ?? platform.sourceDateEpoch) : choice.seconds;
 }
 
 interface PlatformOptions extends AssembleOptions {

@@ -9,9 +9,9 @@ import type { PackOptions } from "../../storage/refs/index.ts";
 import type { OutputTarget } from "../ports/index.ts";
 import { type Attributes, imageAttributes, readFlag, readImageOptions, refuseUnknown } from "./attributes.ts";
 import type { ImageOptions } from "./attributes.ts";
-import type { AssembledImage } from "./image-assembler.ts";
 import { chosenName, normalizedNames } from "./image-names.ts";
 import { imageResponse, makeImage, sizeOf } from "./image-parts.ts";
+import type { MadeImage } from "./image-parts.ts";
 import { pushImage, pushReferences } from "./push.ts";
 import { oneStep } from "./types.ts";
 import type { Exporter, ExportContext, ExportSource } from "./types.ts";
@@ -62,15 +62,15 @@ export class ImageExporter implements Exporter {
     _target: OutputTarget | undefined,
     context: ExportContext,
   ): Promise<Record<string, string>> {
-    const pack = this.#pack();
-    const { image, layers } = await makeImage(source, this.#options, pack, context);
+    const made = await makeImage(source, this.#options, this.#pack(), context);
+    const { image } = made;
     const names = this.#names(source, image.root.digest);
     for (const name of names) {
       if (!this.#is("store", true)) break;
       await oneStep(context, `naming to ${name}`, () => {
-        this.#keep(name, image, source, context);
+        this.#keep(name, made, source, context);
         if (this.#is("name-canonical") && !name.includes("@"))
-          this.#keep(`${name}@${image.root.digest}`, image, source, context);
+          this.#keep(`${name}@${image.root.digest}`, made, source, context);
       });
     }
     if (this.#is("unpack")) {
@@ -82,7 +82,7 @@ export class ImageExporter implements Exporter {
     }
     if (this.#pushes) {
       await pushImage(
-        { image, layers, source },
+        made,
         {
           references: pushReferences(
             chosenName(this.#options.name, source.metadata, this.#overrides),
@@ -90,7 +90,6 @@ export class ImageExporter implements Exporter {
           ),
           byDigest: this.#is("push-by-digest"),
           insecure: this.#is("registry.insecure"),
-          pack,
         },
         context,
       );
@@ -102,7 +101,7 @@ export class ImageExporter implements Exporter {
     return this.#is("push") || this.#is("push-by-digest");
   }
 
-  #keep(name: string, image: AssembledImage, source: ExportSource, context: ExportContext): void {
+  #keep(name: string, { image, layers }: MadeImage, source: ExportSource, context: ExportContext): void {
     const { sourceDateEpoch } = image;
     context.images.put(
       {
@@ -111,7 +110,7 @@ export class ImageExporter implements Exporter {
         mediaType: image.root.mediaType,
         sizeBytes: sizeOf(image),
         platforms: image.images.map(({ platform }) => formatPlatform(platform)),
-        refs: source.platforms.map(({ refId }) => refId),
+        refs: source.platforms.map(({ refOf }, at) => refOf(layers[at]!)),
         ...(sourceDateEpoch === undefined ? {} : { createdMs: Number(sourceDateEpoch) * 1000 }),
       },
       image.blobs.map(({ bytes }) => bytes),
@@ -120,7 +119,8 @@ export class ImageExporter implements Exporter {
 
   #pack(): PackOptions {
     if (this.#pushes) return { ...this.#options.pack, bytes: "made" };
-    return this.#options.compressionChosen
+    // A kept image stands on its blobs where they are not what the layers' files make.
+    return this.#options.compressionChosen || this.#options.rewriteTimestamp
       ? { ...this.#options.pack, bytes: true }
       : { compression: "none", bytes: false };
   }

@@ -4,27 +4,30 @@ import { descriptorJson, goJson } from "../../formats/oci/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
 import type { PackOptions } from "../../storage/refs/index.ts";
 import type { ImageOptions } from "./attributes.ts";
-import { assembleImage } from "./image-assembler.ts";
+import { assembleImage, epochOf } from "./image-assembler.ts";
 import type { AssembledImage } from "./image-assembler.ts";
 import { oneStep } from "./types.ts";
-import type { ExportContext, ExportSource, LayerBlob } from "./types.ts";
+import type { ExportContext, ExportPlatform, ExportSource, LayerBlob } from "./types.ts";
 import type { BlobSource } from "./write-archive.ts";
 
 /** An image, and the layers that it is made of, by platform. */
 export interface MadeImage {
   readonly image: AssembledImage;
   readonly layers: readonly (readonly LayerBlob[])[];
+  /** Brings the blob of one layer of one platform into the content store. */
+  readonly bring: (platform: number, layer: number) => Promise<void>;
 }
 
-/** Packs the layers as `pack` says and makes the image of them. */
+/** Packs the layers as `pack` and the options say and makes the image of them. */
 export async function makeImage(
   source: ExportSource,
   options: ImageOptions,
   pack: PackOptions,
   context: ExportContext,
 ): Promise<MadeImage> {
+  const packs = source.platforms.map((platform) => rewriting(pack, platform, { source, options, context }));
   const layers = await oneStep(context, "exporting layers", () =>
-    Promise.all(source.platforms.map((platform) => platform.layers.blobs(pack, context.signal))),
+    Promise.all(source.platforms.map((platform, at) => platform.layers.blobs(packs[at]!, context.signal))),
   );
   const image = assembleImage(source, layers, { ...options, ociTypes: options.ociTypes ?? true });
   for (const { kind, digest } of image.blobs) {
@@ -32,7 +35,21 @@ export async function makeImage(
     context.progress(id, {});
     context.progress(id, { completed: true });
   }
-  return { image, layers };
+  const bring = (at: number, layer: number) => source.platforms[at]!.layers.bring(layer, packs[at]!, context.signal);
+  return { image, layers, bring };
+}
+
+/** Counterpart: moby/buildkit exporter/containerimage/writer.go rewriteRemoteWithEpoch. */
+function rewriting(
+  pack: PackOptions,
+  platform: ExportPlatform,
+  { source, options, context }: { source: ExportSource; options: ImageOptions; context: ExportContext },
+): PackOptions {
+  if (!options.rewriteTimestamp) return pack;
+  const seconds = epochOf(source, platform, options.epoch);
+  if (seconds !== undefined) return { ...pack, rewriteSeconds: seconds };
+  context.warn("rewrite-timestamp is specified, but no source-date-epoch was found");
+  return pack;
 }
 
 /** Every blob of an image, each once, and where its bytes are. The layers must be in the content store. */

@@ -81,7 +81,7 @@ export class LayoutExporter implements Exporter {
   ): Promise<Record<string, string>> {
     const pack = this.#options.compressionChosen ? this.#options.pack : ({ compression: "none" } as const);
     const made = await makeImage(source, this.#options, { ...pack, bytes: false }, context);
-    await loadImage({ ...made, source }, { names, pack, loader }, context);
+    await loadImage(made, { names, loader }, context);
     return imageResponse(made.image, made.image.root, names);
   }
 

@@ -2,30 +2,27 @@
 // that turns out to miss one that it seemed to have gets everything. Counterpart: none: BuildKit sends the whole image as a tar.
 
 import { isBuildError } from "../../base/index.ts";
-import type { PackOptions } from "../../storage/refs/index.ts";
 import type { ImageLoader, LoadedImage } from "../ports/index.ts";
 import { deliverArchive } from "./deliver.ts";
 import { blobsOf } from "./image-parts.ts";
 import type { MadeImage } from "./image-parts.ts";
 import { archiveEntries } from "./oci-layout.ts";
 import { oneStep } from "./types.ts";
-import type { ExportContext, ExportSource } from "./types.ts";
+import type { ExportContext } from "./types.ts";
 import type { WriteArchiveInput } from "./write-archive.ts";
 
 export interface LoadOptions {
   readonly names: readonly string[];
-  /** What the layers were described with. */
-  readonly pack: PackOptions;
   readonly loader: ImageLoader;
 }
 
 /** @throws ENGINE_UNREACHABLE, ENGINE_FAILED, LOAD_FAILED; what bringing layers throws. */
 export async function loadImage(
-  made: MadeImage & { readonly source: ExportSource },
-  { names, pack, loader }: LoadOptions,
+  made: MadeImage,
+  { names, loader }: LoadOptions,
   context: ExportContext,
 ): Promise<void> {
-  const { image, layers: perPlatform, source } = made;
+  const { image, layers: perPlatform, bring } = made;
   const [platform, layers] = [image.images[0]!, perPlatform[0]!];
   const facts: LoadedImage = {
     names,
@@ -48,7 +45,7 @@ export async function loadImage(
 
     async function send(known: number): Promise<void> {
       const wanted = layers.slice(known);
-      await Promise.all(wanted.map((_, at) => source.platforms[0]!.layers.bring(known + at, pack, context.signal)));
+      await Promise.all(wanted.map((_, at) => bring(0, known + at)));
       const sent = new Set<string>(wanted.map(({ descriptor }) => descriptor.digest));
       const left = new Set<string>(layers.map(({ descriptor }) => descriptor.digest).filter((each) => !sent.has(each)));
       const bytes = wanted.reduce((sum, { descriptor }) => sum + descriptor.size, 0);

@@ -6,29 +6,22 @@ import { BuildError, TaskScope } from "../../base/index.ts";
 import type { RegistryPusher } from "../../distribution/index.ts";
 import { isNameOnly, parseReference, referenceName, referenceString, tagNameOnly } from "../../formats/oci/index.ts";
 import type { Descriptor, Reference } from "../../formats/oci/index.ts";
-import type { PackOptions } from "../../storage/refs/index.ts";
 import type { MadeImage } from "./image-parts.ts";
 import { oneStep } from "./types.ts";
-import type { ExportContext, ExportSource } from "./types.ts";
+import type { ExportContext } from "./types.ts";
 
 export interface PushOptions {
   readonly references: readonly Reference[];
   /** Under no tag. */
   readonly byDigest: boolean;
   readonly insecure: boolean;
-  /** What the layers were described with. */
-  readonly pack: PackOptions;
 }
 
 /** How many layers go at once to one registry. */
 const AT_ONCE = 4;
 
 /** @throws REGISTRY_*; what bringing layers throws. */
-export async function pushImage(
-  made: MadeImage & { readonly source: ExportSource },
-  options: PushOptions,
-  context: ExportContext,
-): Promise<void> {
+export async function pushImage(made: MadeImage, options: PushOptions, context: ExportContext): Promise<void> {
   const { root } = made.image;
   const done = new Set<string>();
   for (const ref of options.references) {
@@ -72,16 +65,12 @@ function pushReference(name: string, byDigest: boolean): Reference {
   });
 }
 
-async function pushLayers(
-  { layers, source }: MadeImage & { readonly source: ExportSource },
-  push: Push,
-): Promise<void> {
+async function pushLayers({ layers, bring }: MadeImage, push: Push): Promise<void> {
   const waiting = new Map<string, () => Promise<void>>();
   for (const [at, platform] of layers.entries()) {
     for (const [index, { descriptor, repositories = [] }] of platform.entries()) {
-      const bring = () => source.platforms[at]!.layers.bring(index, push.options.pack, push.context.signal);
-      if (!waiting.has(descriptor.digest))
-        waiting.set(descriptor.digest, () => pushLayer(descriptor, repositories, bring, push));
+      if (waiting.has(descriptor.digest)) continue;
+      waiting.set(descriptor.digest, () => pushLayer(descriptor, repositories, () => bring(at, index), push));
     }
   }
   const queue = [...waiting.values()];

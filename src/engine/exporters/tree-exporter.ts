@@ -27,7 +27,10 @@ abstract class TreeExporter implements Exporter {
     this.#epoch = readEpoch(attributes);
     const split = attributes["platform-split"];
     this.#split = split === undefined ? undefined : readBool("platform-split", split);
-    const all = ["source-date-epoch", "platform-split", "attestation-prefix", ...known];
+    // SOURCE_DATE_EPOCH is the time of every file anyhow.
+    const rewrite = attributes["rewrite-timestamp"];
+    if (rewrite !== undefined) readBool("rewrite-timestamp", rewrite);
+    const all = ["source-date-epoch", "rewrite-timestamp", "platform-split", "attestation-prefix", ...known];
     refuseUnknown(
       type,
       Object.keys(attributes).filter((key) => !all.includes(key)),

@@ -34,8 +34,8 @@ export interface ExportPlatform {
   /** The frontend's key: the platform as text. */
   readonly key: string;
   readonly platform: Platform;
-  /** The ref that an image kept in the store holds. */
-  readonly refId: string;
+  /** The ref that an image of these blobs, all of them here or to be had, holds when it is kept in the store. */
+  readonly refOf: (blobs: readonly LayerBlob[]) => string;
   /** The image config's exact bytes as the frontend gave them; empty for none. */
   readonly config: Uint8Array;
   /** The base image's config: its history keeps its times under SOURCE_DATE_EPOCH. */
@@ -86,6 +86,8 @@ export interface ExportContext {
   readonly pusher: (domain: string, insecure: boolean) => RegistryPusher;
   /** `id` is the line that progress shows, in BuildKit's words: "exporting layers", "naming to …". */
   readonly progress: (id: string, progress: ExportProgress) => void;
+  /** Tells the user something that did not fail. */
+  readonly warn: (text: string) => void;
   readonly signal: AbortSignal;
 }
 

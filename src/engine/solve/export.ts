@@ -4,8 +4,9 @@
 import { BuildError, TaskScope, digestOf } from "../../base/index.ts";
 import type { control } from "../../formats/proto/index.ts";
 import type { FrontendResult, PlatformResult } from "../../frontends/gateway/index.ts";
-import type { Ref } from "../../storage/refs/index.ts";
+import type { PackOptions, Ref, RefStore } from "../../storage/refs/index.ts";
 import { repositoriesOf } from "../sources/index.ts";
+import { parseImageConfig } from "../../formats/oci/index.ts";
 import { createExporter } from "../exporters/index.ts";
 import type { ExportContext, ExportPlatform, ExportSource, LayerBlob } from "../exporters/index.ts";
 import type { EngineResult } from "../ops/index.ts";
@@ -54,6 +55,7 @@ export async function runExporters(run: ExportRun): Promise<Record<string, strin
         jobs: engine.workers,
         pusher: (domain, insecure) => engine.pusher(domain, insecure),
         progress: (id, update) => step.status(id, update),
+        warn: (text) => progress.warn(step.digest, { level: 1, short: text, detail: [], url: "" }),
         signal: inner,
       };
       try {
@@ -73,7 +75,7 @@ async function exportSource(run: ExportRun, stack: AsyncDisposableStack): Promis
   const platforms: ExportPlatform[] = [];
   for (const { build, result, ids } of run.built) {
     const ref = await layersOf(result, run, stack);
-    const platform = exportPlatform(build, ref, run);
+    const platform = exportPlatform(build, ref, run, stack);
     const inlineCache = run.inlineCache?.bind(undefined, ids, ref);
     platforms.push({ ...platform, ...(inlineCache === undefined ? {} : { inlineCache }) });
   }
@@ -100,16 +102,23 @@ async function layersOf(result: EngineResult | undefined, run: ExportRun, stack:
   });
 }
 
-function exportPlatform(build: PlatformResult, ref: Ref, run: ExportRun): ExportPlatform {
+function exportPlatform(build: PlatformResult, ref: Ref, run: ExportRun, stack: AsyncDisposableStack): ExportPlatform {
   const { refs } = run.engine.store;
+  const optionsOf = layerOptions(refs, ref, build.baseConfig);
   return {
     key: build.key,
     platform: build.platform,
     config: build.config,
-    refId: ref.id,
+    refOf: (blobs) => {
+      if (blobs.every(({ diffId }, at) => refs.rows.layer(ref.layers[at]!)?.diffId === diffId)) return ref.id;
+      const own = refs.fromImage(blobs, undefined, { description: "exported image" });
+      stack.defer(() => refs.release(own));
+      return own.id;
+    },
     layers: {
       blobs: async (options, signal) => {
-        const blobs = await refs.blobs(ref, options, signal);
+        const of = optionsOf(options);
+        const blobs = await Promise.all(ref.layers.map((layer, at) => refs.forms.blob(layer, of(at), signal)));
         return blobs.map(({ descriptor, diffId, createdMs, remote }) => ({
           descriptor,
           diffId,
@@ -118,11 +127,32 @@ function exportPlatform(build: PlatformResult, ref: Ref, run: ExportRun): Export
         }));
       },
       bring: async (index, options, signal) => {
-        await refs.forms.blob(ref.layers[index]!, { ...options, bytes: true }, signal);
+        await refs.forms.blob(ref.layers[index]!, { ...optionsOf(options)(index), bytes: true }, signal);
       },
     },
     ...(build.baseConfig === undefined ? {} : { baseConfig: build.baseConfig }),
     ...(build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch }),
     openTree: () => refs.view(ref, run.signal),
+  };
+}
+
+/**
+ * How each layer of a ref is packed: the base image's own layers, as far as the result begins with them, are never rewritten.
+ * Counterpart: moby/buildkit exporter/containerimage/writer.go rewriteRemoteWithEpoch.
+ */
+function layerOptions(
+  refs: RefStore,
+  ref: Ref,
+  baseConfig: Uint8Array | undefined,
+): (options: PackOptions) => (at: number) => PackOptions {
+  return (options) => {
+    if (options.rewriteSeconds === undefined) return () => options;
+    const base =
+      baseConfig === undefined || baseConfig.length === 0 ? [] : parseImageConfig(baseConfig).rootfs.diff_ids;
+    const own = ref.layers.findIndex(
+      (layer, at) => refs.rows.layer(layer)?.diffId !== base[at] || base[at] === undefined,
+    );
+    const { rewriteSeconds: _, ...plain } = options;
+    return (at) => (own === -1 || at < own ? plain : options);
   };
 }

@@ -1,7 +1,7 @@
 // Base images for the examples where no registry can be reached: made on the spot from the distribution's packages, by this very
 // engine, and kept under names of their own, so that no other build ever takes one for the real image.
 
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -55,6 +55,8 @@ interface Recipe {
   /** Where the stand-in is kept. */
   readonly name: string;
   readonly package: string;
+  /** A file whose time is the stand-in's: made twice, it is the same image. Absent where its contents differ each time anyway. */
+  readonly timeOf?: string;
   /** Puts files into the context folder and returns the Dockerfile. */
   readonly prepare: (folder: string, signal: AbortSignal) => Promise<string>;
 }
@@ -65,7 +67,13 @@ function recipeOf(ref: Reference): Recipe | undefined {
   const tag = ref.tag ?? "latest";
   switch (ref.path) {
     case "library/busybox":
-      return { image, name: `stand-in.invalid/busybox:${tag}`, package: "busybox-static", prepare: prepareBusybox };
+      return {
+        image,
+        name: `stand-in.invalid/busybox:${tag}`,
+        package: "busybox-static",
+        timeOf: "/bin/busybox",
+        prepare: prepareBusybox,
+      };
     case "library/debian":
       return { image, name: `stand-in.invalid/debian:${tag}`, package: "debootstrap", prepare: prepareDebian };
     default:
@@ -114,10 +122,13 @@ async function makeStandIn(recipe: Recipe, engine: Engine, stop: AbortSignal): P
     const context = join(folder, "context");
     mkdirSync(context);
     writeFileSync(join(folder, "Dockerfile"), await recipe.prepare(context, stop));
+    const epoch = recipe.timeOf === undefined ? undefined : Math.floor(statSync(recipe.timeOf).mtimeMs / 1000);
+    const rewrite = { "rewrite-timestamp": "true", compression: "uncompressed" };
     const request = create(control.SolveRequestSchema, {
       Ref: "stand-in",
       Frontend: "dockerfile.v0",
-      Exporters: [{ Type: "image", Attrs: { name: recipe.name } }],
+      FrontendAttrs: epoch === undefined ? {} : { "build-arg:SOURCE_DATE_EPOCH": String(epoch) },
+      Exporters: [{ Type: "image", Attrs: { name: recipe.name, ...(epoch === undefined ? {} : rewrite) } }],
     });
     const session: SessionPort = {
       id: `stand-in-${process.pid}`,

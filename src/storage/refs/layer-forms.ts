@@ -30,6 +30,11 @@ export interface PackOptions {
    * can be fetched from elsewhere need not be. Defaults to true.
    */
   readonly bytes?: boolean | "made";
+  /**
+   * Files' times later than this are set to it, in seconds since 1970: another blob with a diffID of its own, always of the wanted
+   * compression.
+   */
+  readonly rewriteSeconds?: bigint | undefined;
 }
 
 export interface Remote {
@@ -81,6 +86,7 @@ export class LayerForms {
     if (row.unpacked) return this.#o.snapshotter.has(layer);
     return this.#o.rows
       .blobs(layer)
+      .filter((blob) => rewrittenDiffId(blob) === undefined)
       .some((blob) => blob.remote !== undefined || this.#o.content.has(blob.descriptor.digest));
   }
 
@@ -106,13 +112,15 @@ export class LayerForms {
   described(layer: LayerId, options: PackOptions): LayerAsBlob | undefined {
     const row = this.#o.rows.layer(layer);
     const blob = this.#o.rows.blobs(layer).find((each) => suits(each, options));
-    if (row?.diffId === undefined || blob === undefined) return undefined;
-    return { descriptor: blob.descriptor, diffId: row.diffId, createdMs: row.createdMs, remote: blob.remote };
+    const diffId = blob === undefined ? undefined : (rewrittenDiffId(blob) ?? row?.diffId);
+    if (row === undefined || diffId === undefined || blob === undefined) return undefined;
+    return { descriptor: blob.descriptor, diffId, createdMs: row.createdMs, remote: blob.remote };
   }
 
   /** A blob of the layer: the one there is where its compression will do, else a new one. */
   async blob(layer: LayerId, options: PackOptions, signal?: AbortSignal): Promise<LayerAsBlob> {
-    const key = JSON.stringify([layer, options.compression, options.level, options.force, options.bytes]);
+    const { compression, level, force, bytes, rewriteSeconds } = options;
+    const key = JSON.stringify([layer, compression, level, force, bytes, rewriteSeconds?.toString()]);
     return this.#packing.do(key, (shared) => this.#blob(layer, options, shared), signal);
   }
 
@@ -122,8 +130,9 @@ export class LayerForms {
     const wanted = this.#o.rows.blobs(layer).filter((blob) => suits(blob, options));
     const bytes = options.bytes ?? true;
     for (const { descriptor, remote } of wanted) {
-      if (row.diffId === undefined) break;
-      const made = { descriptor, diffId: row.diffId, createdMs: row.createdMs, remote };
+      const diffId = rewrittenDiffId({ descriptor }) ?? row.diffId;
+      if (diffId === undefined) break;
+      const made = { descriptor, diffId, createdMs: row.createdMs, remote };
       if (bytes === false || this.#o.content.has(descriptor.digest)) return made;
       if (bytes === "made" && remote !== undefined) return made;
       if (remote === undefined) continue;
@@ -139,13 +148,14 @@ export class LayerForms {
     await this.unpackAll([layer], signal);
     const output = bytes !== false ? this.#o.content.temporaryPath() : null;
     const fsDir = this.#o.snapshotter.fsDir(layer);
-    const { compression, level } = options;
+    const { compression, level, rewriteSeconds } = options;
+    const clampMtimeNs = rewriteSeconds === undefined ? undefined : rewriteSeconds * 1_000_000_000n;
     const packed = await this.#o.jobs.run<PackLayerInput, PackedLayer>(
       "packLayer",
-      { fsDir, output, compression, level },
+      { fsDir, output, compression, level, clampMtimeNs },
       { signal },
     );
-    if (row.diffId !== undefined && packed.diffId !== row.diffId) {
+    if (rewriteSeconds === undefined && row.diffId !== undefined && packed.diffId !== row.diffId) {
       if (output !== null) rmSync(output, { force: true });
       throw new BuildError(`layer ${layer} does not pack to the bytes it was unpacked from`, {
         code: "LAYER_NOT_REPRODUCIBLE",
@@ -156,9 +166,12 @@ export class LayerForms {
       mediaType: mediaTypes[options.compression],
       digest: packed.blobDigest,
       size: packed.sizeBytes,
+      ...(rewriteSeconds === undefined
+        ? {}
+        : { annotations: { [REWRITTEN]: rewriteSeconds.toString(), [UNCOMPRESSED]: packed.diffId } }),
     };
     this.#o.rows.db.transaction(() => {
-      this.#o.rows.setDiffId(layer, packed.diffId);
+      if (rewriteSeconds === undefined) this.#o.rows.setDiffId(layer, packed.diffId);
       this.#o.rows.addBlob(layer, { descriptor, remote: undefined });
     });
     return { descriptor, diffId: packed.diffId, createdMs: row.createdMs };
@@ -216,7 +229,7 @@ export class LayerForms {
   }
 
   async #bring(layer: LayerId, signal: AbortSignal): Promise<LayerBlob> {
-    const blobs = this.#o.rows.blobs(layer);
+    const blobs = this.#o.rows.blobs(layer).filter((blob) => rewrittenDiffId(blob) === undefined);
     const here = blobs.find((blob) => this.#o.content.has(blob.descriptor.digest));
     if (here !== undefined) return here;
     let failure: unknown;
@@ -242,8 +255,29 @@ export class LayerForms {
   }
 }
 
-function suits({ descriptor, remote }: LayerBlob, { force, compression }: PackOptions): boolean {
+/** As BuildKit marks such layers, in manifests too. */
+const REWRITTEN = "buildkit/rewritten-timestamp";
+const UNCOMPRESSED = "containerd.io/uncompressed";
+
+/** A blob whose files' times were rewritten holds not quite what the layer's directory does, and has a diffID of its own. */
+function rewrittenDiffId({ descriptor }: Pick<LayerBlob, "descriptor">): Digest | undefined {
+  const { annotations } = descriptor;
+  return annotations?.[REWRITTEN] === undefined ? undefined : (annotations[UNCOMPRESSED] as Digest | undefined);
+}
+
+/** An image's own descriptor: what a manifest says of the uncompressed form is never taken for ours. */
+export function withoutMarks(descriptor: Descriptor): Descriptor {
+  if (descriptor.annotations?.[UNCOMPRESSED] === undefined) return descriptor;
+  const { [UNCOMPRESSED]: _, ...annotations } = descriptor.annotations;
+  return { ...descriptor, annotations };
+}
+
+function suits(blob: LayerBlob, { force, compression, rewriteSeconds }: PackOptions): boolean {
+  const { descriptor, remote } = blob;
   const has = compressionOf(descriptor.mediaType);
+  const rewritten = rewrittenDiffId(blob) === undefined ? undefined : descriptor.annotations![REWRITTEN]!;
+  if (rewriteSeconds?.toString() !== rewritten) return false;
+  if (rewritten !== undefined) return has === compression;
   // An uncompressed form of a layer made here says only that something wanted it described.
   if (force === true || (remote === undefined && has === "none")) return has === compression;
   return true;

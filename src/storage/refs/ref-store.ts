@@ -9,7 +9,7 @@ import type { Descriptor } from "../../formats/oci/index.ts";
 import type { Database } from "../../system/database/index.ts";
 import type { ContentStore } from "../content/index.ts";
 import type { JobRunner, MountedView, Snapshotter } from "../snapshots/index.ts";
-import { LayerForms } from "./layer-forms.ts";
+import { LayerForms, withoutMarks } from "./layer-forms.ts";
 import type { LayerAsBlob, LayerFormsOptions, PackOptions, RemoteOpener } from "./layer-forms.ts";
 import type { MutableRef, Ref, RefInfo } from "./ref.ts";
 import { RefRows, refIdOf } from "./rows.ts";
@@ -66,7 +66,7 @@ export class RefStore {
         chainId = chainId === undefined ? diffId : digestOf(`${chainId} ${diffId}`);
         const id = `i${chainId.slice("sha256:".length, "sha256:".length + 24)}`;
         this.rows.addLayer({ id, diffId, unpacked: false, sizeBytes: 0, createdMs: this.#now() });
-        this.rows.addBlob(id, { descriptor, remote });
+        this.rows.addBlob(id, { descriptor: withoutMarks(descriptor), remote });
         ids.push(id);
       }
       return this.#make(ids, ids.length > 1 ? refIdOf(ids.slice(0, -1)) : undefined, info);
