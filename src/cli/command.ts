@@ -25,6 +25,8 @@ export interface CommandDefinition {
 export interface BuilderOptions {
   readonly root: string;
   readonly parallelism?: number;
+  /** Steps that are ready start in a random order. */
+  readonly shuffled?: boolean;
   readonly standInBases?: boolean;
   /** The command frees space: what the store keeps in reserve for that may be used. */
   readonly toFreeSpace?: boolean;

@@ -9,6 +9,18 @@ import { images } from "./images.ts";
 import { inspect } from "./inspect.ts";
 import { prune } from "./prune.ts";
 import { rmi } from "./rmi.ts";
+import { verifyRepro } from "./verify-repro.ts";
 import { version } from "./version.ts";
 
-export const commands: readonly CommandDefinition[] = [build, bake, images, inspect, rmi, du, prune, cache, version];
+export const commands: readonly CommandDefinition[] = [
+  build,
+  bake,
+  images,
+  inspect,
+  rmi,
+  du,
+  prune,
+  cache,
+  verifyRepro,
+  version,
+];

@@ -74,7 +74,7 @@ export class RuntimeExecutor implements Executor {
     const kills = oomKills();
     const manager = runtime.name === "crun" && !runtime.cgroups ? ["--cgroup-manager=disabled"] : [];
     const child = await spawnProcess(
-      [
+      withUsualMask([
         ...runtime.prefix,
         runtime.path,
         ...manager,
@@ -86,7 +86,7 @@ export class RuntimeExecutor implements Executor {
         "--pid-file",
         pidFile,
         id,
-      ],
+      ]),
       {
         cwd: bundle,
         env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
@@ -198,4 +198,9 @@ function oomKills(): number {
   } catch {
     return 0;
   }
+}
+
+/** The runtime makes mount points that the root lacks, and they stay in the layer: our umask must not show in them. */
+function withUsualMask(argv: readonly string[]): readonly string[] {
+  return process.umask() === 0o022 ? argv : ["sh", "-c", 'umask 022; exec "$@"', "sh", ...argv];
 }

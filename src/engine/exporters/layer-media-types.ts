@@ -20,7 +20,8 @@ const toDistributable = new Map<string, string>([
   [mediaTypes.dockerForeignLayer, mediaTypes.dockerLayer],
   [mediaTypes.dockerForeignLayerGzip, mediaTypes.dockerLayerGzip],
 ]);
-const INTERNAL = /^(?:containerd\.io\/(?:uncompressed$|distribution\.source\.)|buildkit\/createdat$)/;
+const INTERNAL =
+  /^(?:containerd\.io\/(?:uncompressed$|distribution\.source\.)|buildkit\/createdat$|dev\.slipway\.cache\.)/;
 
 export interface LayerTypeOptions {
   readonly ociTypes: boolean;

@@ -44,6 +44,8 @@ export interface EngineOptions {
   readonly root: string;
   /** How many steps run at once; defaults to the number of cores, at least 2. */
   readonly parallelism?: number;
+  /** Steps that are ready start in a random order, for finding out what hangs on it. Defaults to false. */
+  readonly shuffled?: boolean | undefined;
   readonly registries?: RegistriesSettings;
   /** Makes the usual base images from the distribution's packages where their registry can't be reached. Defaults to false. */
   readonly standInBases?: boolean;
@@ -120,6 +122,7 @@ export class Engine implements AsyncDisposable {
     });
     this.#solver = new Solver({
       parallelism: options.parallelism ?? Math.max(2, availableParallelism()),
+      shuffled: options.shuffled,
       storage: this.#caches.storage,
       results: new EngineResults(store.refs, remoteResults),
       onResult: ({ vertex, result, jobs, tookMs }) => {

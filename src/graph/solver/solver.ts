@@ -13,12 +13,17 @@ import type { Edge, OpResolver, ProgressSink, ResultStore, Vertex } from "./type
 import { VertexState } from "./vertex-state.ts";
 import type { EdgeResult } from "./vertex-state.ts";
 
+/** How far a shuffled start is put off at most. */
+const SHUFFLE_MS = 50;
+
 export interface SolverOptions<R> {
   readonly resolveOp: OpResolver<R>;
   readonly storage: CacheKeyStorage;
   readonly results: ResultStore<R>;
   /** How many heavy ops may execute at once; at least 1. */
   readonly parallelism: number;
+  /** Ops that are ready start in a random order, for finding out what hangs on it. Defaults to false. */
+  readonly shuffled?: boolean | undefined;
   /** Milliseconds since the epoch; defaults to the clock. */
   readonly now?: () => number;
   /** Told of every result as soon as it is there; the result stays the solver's. */
@@ -170,6 +175,7 @@ export class Solver<R> {
     state.executed = true;
     const inputs = await Promise.all(vertex.inputs.map((input) => this.#edgeState(input).result()));
     let startedMs = 0;
+    if (this.#options.shuffled === true) await raceAbort(randomPause(), context.signal);
     const exec = () =>
       state.working(async () => {
         context.signal.throwIfAborted();
@@ -263,4 +269,8 @@ export class Job<R> implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+function randomPause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.random() * SHUFFLE_MS));
 }

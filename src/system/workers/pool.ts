@@ -137,7 +137,9 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #addMember(): Member {
-    const member: Member = { worker: new Worker(this.#entry, { execArgv: [] }), task: undefined, error: undefined };
+    // Descriptors that C opened are closed by node, which would warn of each.
+    const worker = new Worker(this.#entry, { execArgv: [], trackUnmanagedFds: false });
+    const member: Member = { worker, task: undefined, error: undefined };
     this.#members.add(member);
     member.worker.on("message", (message: ReplyMessage) => this.#receive(member, message));
     member.worker.on("error", (error: unknown) => (member.error = error as Error));
