@@ -1,7 +1,7 @@
 // The sessions of one bake: a target's own files, secrets and outputs, and those of the targets that it takes as contexts, whose steps
 // run as part of its build.
 
-import type { OutputTarget, SessionPort } from "../engine/index.ts";
+import type { LocalFolderHandle, LocalFolderRequest, OciStore, OutputTarget, SessionPort } from "../engine/index.ts";
 import type { LocalSession } from "../service/session/index.ts";
 
 export class BakeSession implements SessionPort {
@@ -20,8 +20,12 @@ export class BakeSession implements SessionPort {
     return this.#own.id;
   }
 
-  localDir(name: string, sessionId = this.id): string | undefined {
-    return [...this.#reached()].find(({ id }) => id === sessionId)?.localDir(name);
+  localDir(name: string, { sessionId = this.id }: LocalFolderRequest = {}): Promise<LocalFolderHandle | undefined> {
+    return this.#session(sessionId)?.localDir(name) ?? Promise.resolve(undefined);
+  }
+
+  ociStore(id: string, sessionId = this.id): OciStore | undefined {
+    return this.#session(sessionId)?.ociStore(id);
   }
 
   async secret(id: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {
@@ -54,6 +58,10 @@ export class BakeSession implements SessionPort {
 
   output(index: number): OutputTarget | undefined {
     return this.#own.output(index);
+  }
+
+  #session(sessionId: string): LocalSession | undefined {
+    return [...this.#reached()].find(({ id }) => id === sessionId);
   }
 
   /** Its own first, then those that it needs, each once. */

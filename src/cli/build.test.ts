@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { BuildError } from "../base/index.ts";
+import type { SessionPort } from "../engine/index.ts";
 import { log, vertex, warning } from "./progress/test-messages.ts";
 import { run, type RunOptions } from "./test-shell.ts";
 
@@ -20,6 +21,7 @@ before(() => {
 });
 after(() => rmSync(dir, { recursive: true, force: true }));
 
+const folderOf = async (session: SessionPort, name: string) => (await session.localDir(name, {}))?.path;
 const build = (argv: readonly string[], options: RunOptions = {}) => run(["build", ...argv], { cwd: dir, ...options });
 
 async function requestOf(argv: readonly string[], options: RunOptions = {}) {
@@ -164,22 +166,27 @@ suite("the request", () => {
   test("where the Dockerfile is", async () => {
     const outside = await requestOf(["-f", "other/My.Dockerfile", "ctx"]);
     assert.deepEqual(
-      [outside.attributes["filename"], outside.session.localDir("dockerfile"), outside.session.localDir("context")],
+      [
+        outside.attributes["filename"],
+        await folderOf(outside.session, "dockerfile"),
+        await folderOf(outside.session, "context"),
+      ],
       ["My.Dockerfile", join(dir, "other"), join(dir, "ctx")],
     );
     assert.equal((await requestOf(["lower"])).attributes["filename"], "dockerfile");
     let text = "";
     await requestOf(["-f", "-", "ctx"], {
       stdin: "FROM a\n",
-      solve(_request, session) {
-        text = readFileSync(join(session.localDir("dockerfile")!, "Dockerfile"), "utf8");
-        return Promise.resolve({});
+      async solve(_request, session) {
+        text = readFileSync(join((await folderOf(session, "dockerfile"))!, "Dockerfile"), "utf8");
+        return {};
       },
     });
     assert.equal(text, "FROM a\n");
     const alone = await requestOf(["-"], { stdin: "FROM b\n" });
-    assert.notEqual(alone.session.localDir("context"), alone.session.localDir("dockerfile"));
-    assert.throws(() => readFileSync(join(alone.session.localDir("dockerfile")!, "Dockerfile")), /ENOENT/);
+    const dockerfile = (await folderOf(alone.session, "dockerfile"))!;
+    assert.notEqual(await folderOf(alone.session, "context"), dockerfile);
+    assert.throws(() => readFileSync(join(dockerfile, "Dockerfile")), /ENOENT/);
   });
 
   test("secrets from a file and the environment", async () => {

@@ -1,3 +1,14 @@
-export type { ImageLoader, LoadedImage, LoadSurvey, OutputTarget, SessionPort } from "./ports/index.ts";
+export type {
+  ImageLoader,
+  LoadedImage,
+  LoadSurvey,
+  LocalFolderHandle,
+  LocalFolderRequest,
+  OciStore,
+  OutputTarget,
+  SessionBlobs,
+  SessionCredentials,
+  SessionPort,
+} from "./ports/index.ts";
 export { Engine } from "./solve/index.ts";
 export type { EngineOptions, EngineSolveOptions } from "./solve/index.ts";

@@ -5,4 +5,4 @@ export { OpHost } from "./op-host.ts";
 export { opResolver } from "./resolver.ts";
 export type { EngineResult } from "./results.ts";
 export { SourceMaps } from "./source-map.ts";
-export { layoutDirectory } from "./source-op.ts";
+export { sessionStore } from "./source-op.ts";

@@ -8,6 +8,8 @@ export interface LocalFolder {
   /** Name of the local source: "context", "dockerfile", ... */
   readonly name: string;
   readonly source: SourceSpec;
+  /** Lets go of the folder; called once. */
+  readonly release?: () => void;
 }
 
 export type EngineResult =

@@ -15,7 +15,7 @@ import type {
   ResolvedImage,
 } from "../sources/index.ts";
 import { imageCacheKeys } from "../sources/index.ts";
-import type { SessionPort } from "../ports/index.ts";
+import type { OciStore, SessionPort } from "../ports/index.ts";
 import { goString } from "./go-json.ts";
 import { sourceDigest } from "./cache-digest.ts";
 import { GitOp } from "./git-op.ts";
@@ -33,10 +33,10 @@ export interface SourceHost {
   readonly keptRef: (manifest: Digest) => Ref | undefined;
 }
 
-/** The folder of a layout that the session offers. @throws LOCAL_SOURCE_MISSING. */
-export function layoutDirectory(session: SessionPort, storeId: string, sessionId?: string): string {
-  const directory = session.localDir(storeId, sessionId);
-  if (directory !== undefined) return directory;
+/** A layout or store that the session offers. @throws LOCAL_SOURCE_MISSING. */
+export function sessionStore(session: SessionPort, storeId: string, sessionId?: string): OciStore {
+  const store = session.ociStore(storeId, sessionId);
+  if (store !== undefined) return store;
   throw new BuildError(`the build has no OCI layout named ${JSON.stringify(storeId)}`, {
     code: "LOCAL_SOURCE_MISSING",
     status: "NotFound",
@@ -122,14 +122,14 @@ class ImageOp implements Op<EngineResult> {
   }
 
   #layout(reference: string, context: OpContext): Promise<ResolvedImage> {
-    const directory = layoutDirectory(
+    const store = sessionStore(
       this.#sys.context.session,
       this.#op.attrs["oci.store"] ?? "",
       this.#op.attrs["oci.session"],
     );
-    return this.#host.layouts.resolve(
+    return this.#host.layouts.resolveIn(
       reference,
-      { directory, platform: this.#sys.platform, ...this.#limits() },
+      { store, platform: this.#sys.platform, ...this.#limits() },
       context.signal,
     );
   }
@@ -176,17 +176,29 @@ class LocalOp implements Op<EngineResult> {
     return Promise.resolve({ digest: sourceDigest(key), persistent: false, deps: [] });
   }
 
-  exec(): Promise<EngineResult[]> {
+  async exec(_inputs: readonly EngineResult[], context: OpContext): Promise<EngineResult[]> {
     const name = this.#name();
-    const root = this.#sys.context.session.localDir(name, this.#op.attrs["local.session"]);
-    if (root === undefined) {
+    const { attrs } = this.#op;
+    const filter = filterOf(attrs);
+    const line = `transferring ${name}:`;
+    const handle = await this.#sys.context.session.localDir(name, {
+      ...filter,
+      sessionId: attrs["local.session"],
+      sharedKeyHint: attrs["local.sharedkeyhint"],
+      trustMetadata: attrs["local.differ"] !== "none",
+      onBytes: (bytes) => context.progress.status(line, { current: bytes }),
+      signal: context.signal,
+    });
+    if (handle === undefined) {
       throw new BuildError(`the build has no local source named ${JSON.stringify(name)}`, {
         code: "LOCAL_SOURCE_MISSING",
         status: "NotFound",
         hint: `give it a folder with --build-context ${name}=DIR`,
       });
     }
-    return Promise.resolve([{ kind: "local", folder: { name, source: { root, local: filterOf(this.#op.attrs) } } }]);
+    const { path: root, filtered, release } = handle;
+    const source = { root, local: filtered === true ? {} : filter };
+    return [{ kind: "local", folder: { name, source, ...(release === undefined ? {} : { release }) } }];
   }
 
   #name(): string {

@@ -1,2 +1,10 @@
 export type { ImageLoader, LoadedImage, LoadSurvey } from "./image-loader.ts";
-export type { OutputTarget, SessionPort } from "./session-port.ts";
+export type {
+  LocalFolderHandle,
+  LocalFolderRequest,
+  OciStore,
+  OutputTarget,
+  SessionBlobs,
+  SessionCredentials,
+  SessionPort,
+} from "./session-port.ts";

@@ -9,7 +9,7 @@ import type { RegistriesSettings, RegistryPusher } from "../../distribution/inde
 import { hostPlatform } from "../../formats/oci/index.ts";
 import type { control } from "../../formats/proto/index.ts";
 import { dockerfileFrontend, requireBuiltIn } from "../../frontends/dockerfile/index.ts";
-import type { FrontendResult } from "../../frontends/gateway/index.ts";
+import type { Frontend, FrontendRequest, FrontendResult } from "../../frontends/gateway/index.ts";
 import { Solver } from "../../graph/solver/index.ts";
 import type { Job, ProgressSink } from "../../graph/solver/index.ts";
 import { CacheMounts } from "../../storage/refs/index.ts";
@@ -58,6 +58,8 @@ export interface EngineOptions {
 export interface EngineSolveOptions {
   readonly onStatus: (status: control.StatusResponse) => void;
   readonly signal: AbortSignal;
+  /** Runs instead of the frontend that the request names: a client that drives its build itself is one. */
+  readonly frontend?: Frontend | undefined;
 }
 
 export class Engine implements AsyncDisposable {
@@ -209,7 +211,8 @@ export class Engine implements AsyncDisposable {
     const job = this.#solver.job(progress);
     const importing = this.#caches.import(request.Cache?.Imports ?? [], progress, options.signal);
     try {
-      const result = await this.#frontend(request, job, context, progress, options.signal);
+      const build = { job, context, progress, ready: () => importing };
+      const result = await this.#frontend(request, build, options);
       await importing;
       // A question that the frontend answered: nothing is built or exported.
       if (result.builds.length === 0) return answerOf(result);
@@ -243,7 +246,7 @@ export class Engine implements AsyncDisposable {
     });
     const job = this.#solver.job(progress);
     try {
-      return await this.#frontend(request, job, context, progress, options.signal);
+      return await this.#frontend(request, { job, context, progress }, options);
     } catch (error) {
       throw located(error, context.sources);
     } finally {
@@ -369,33 +372,41 @@ export class Engine implements AsyncDisposable {
 
   async #frontend(
     request: control.SolveRequest,
-    job: Job<EngineResult>,
-    context: SolveContext,
-    progress: ProgressStream,
-    signal: AbortSignal,
+    build: FrontendBuild,
+    { frontend, signal }: EngineSolveOptions,
   ): Promise<FrontendResult> {
-    if (request.Frontend === "") return definitionResult(request);
-    if (request.Frontend === "gateway.v0") requireBuiltIn(request.FrontendAttrs["source"] ?? "");
-    else if (request.Frontend !== "dockerfile.v0") {
-      throw new BuildError(`frontend ${JSON.stringify(request.Frontend)} is not supported by this builder yet`, {
-        code: "UNSUPPORTED",
-        status: "Unimplemented",
-      });
-    }
-    const gateway = new EngineGateway({
-      options: request.FrontendAttrs,
-      inputs: request.FrontendInputs,
-      platforms: [context.platform],
-      job,
-      context,
-      progress,
+    const { Frontend: name, FrontendAttrs: options, FrontendInputs: inputs } = request;
+    if (frontend !== undefined) return frontend(this.#gateway({ frontend: name, options, inputs }, build), signal);
+    if (name === "") return definitionResult(request);
+    return this.#runFrontend({ frontend: name, options, inputs }, build, signal);
+  }
+
+  #gateway({ options, inputs }: FrontendRequest, build: FrontendBuild): EngineGateway {
+    return new EngineGateway({
+      ...build,
+      options,
+      inputs,
+      platforms: [build.context.platform],
       images: this.#bases,
       layouts: this.#layouts,
       web: this.#web,
       git: this.#git,
       refs: this.store.refs,
+      runFrontend: (request, signal) => this.#runFrontend(request, build, signal),
     });
-    return dockerfileFrontend(gateway, signal);
+  }
+
+  // oxlint-disable-next-line typescript/require-await -- what it refuses, it rejects
+  async #runFrontend(request: FrontendRequest, build: FrontendBuild, signal: AbortSignal): Promise<FrontendResult> {
+    const { frontend, options } = request;
+    if (frontend === "gateway.v0") requireBuiltIn(options["source"] ?? "");
+    else if (frontend !== "dockerfile.v0") {
+      throw new BuildError(`frontend ${JSON.stringify(frontend)} is not supported by this builder yet`, {
+        code: "UNSUPPORTED",
+        status: "Unimplemented",
+      });
+    }
+    return dockerfileFrontend(this.#gateway(request, build), signal);
   }
 
   async #build(
@@ -437,6 +448,14 @@ interface EngineParts {
   readonly images: ImageSource;
   readonly lost: LostLayers;
   readonly client: RegistryClient;
+}
+
+/** What the frontends of one build share. */
+interface FrontendBuild {
+  readonly job: Job<EngineResult>;
+  readonly context: SolveContext;
+  readonly progress: ProgressStream;
+  readonly ready?: () => Promise<unknown>;
 }
 
 interface BuildRun {

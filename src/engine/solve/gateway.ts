@@ -1,14 +1,15 @@
 // The engine as a frontend sees it, in this process. Counterpart: moby/buildkit solver/llbsolver/bridge.go.
 
-import { closeSync, constants, openSync, readFileSync, readSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { BuildError, FlightControl, digestOf, errnoOf } from "../../base/index.ts";
+import { BuildError, FlightControl, digestOf } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import { requireBuiltIn } from "../../frontends/dockerfile/index.ts";
 import { formatPlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
 import { pb } from "../../formats/proto/index.ts";
 import type {
+  FrontendRequest,
+  FrontendResult,
   GatewayClient,
   GatewayRef,
   GatewayWarning,
@@ -17,15 +18,15 @@ import type {
   SourceMetadata,
 } from "../../frontends/gateway/index.ts";
 import type { Job } from "../../graph/solver/index.ts";
-import { openIn } from "../../system/linux/index.ts";
 import type { SolveContext } from "../ops/index.ts";
 import { loadDefinition } from "../ops/index.ts";
 import type { EngineResult } from "../ops/index.ts";
 import type { RefStore } from "../../storage/refs/index.ts";
-import { layoutDirectory } from "../ops/index.ts";
+import { sessionStore } from "../ops/index.ts";
 import { httpTimeMs, parseGitIdentifier, parseHttpIdentifier } from "../sources/index.ts";
 import type { GitSource, HttpSource, OciLayoutSource } from "../sources/index.ts";
 import type { ProgressStream } from "./progress-stream.ts";
+import { readDirInside, readFileInside, statInside } from "./read-tree.ts";
 import type { ImageResolver } from "./stand-in.ts";
 
 export interface GatewayOptions {
@@ -40,6 +41,10 @@ export interface GatewayOptions {
   readonly web: HttpSource;
   readonly git: GitSource;
   readonly refs: RefStore;
+  /** Runs a frontend as part of the same build. */
+  readonly runFrontend: (request: FrontendRequest, signal: AbortSignal) => Promise<FrontendResult>;
+  /** What a result that is asked for waits for: caches that are being imported. */
+  readonly ready?: () => Promise<unknown>;
 }
 
 /** LLB features that this engine lacks; everything else that frontends know is there. */
@@ -65,6 +70,10 @@ export class EngineGateway implements GatewayClient {
   // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
   async forward(options: Readonly<Record<string, string>>): Promise<undefined> {
     requireBuiltIn(options["source"] ?? "");
+  }
+
+  runFrontend(request: FrontendRequest, signal: AbortSignal): Promise<FrontendResult> {
+    return this.#o.runFrontend(request, signal);
   }
 
   supports(cap: string): boolean {
@@ -103,16 +112,31 @@ export class EngineGateway implements GatewayClient {
     options: { readonly evaluate?: boolean; readonly signal: AbortSignal },
   ): Promise<GatewayRef> {
     const edge = loadDefinition(definition, this.#o.context);
-    const build = async () => (edge === undefined ? undefined : (await this.#o.job.build(edge, options.signal)).result);
+    let built: Promise<EngineResult | undefined> | undefined;
+    const build = () => (built ??= make());
+    const make = async () => {
+      if (edge === undefined) return undefined;
+      await this.#o.ready?.();
+      return (await this.#o.job.build(edge, options.signal)).result;
+    };
     if (options.evaluate === true) await build();
+    const within = async <T>(signal: AbortSignal, read: (root: string) => T): Promise<T> => {
+      const result = await build();
+      if (result?.kind === "local") return read(result.folder.source.root);
+      const scratch = result === undefined ? this.#o.refs.scratch() : undefined;
+      try {
+        await using view = await this.#o.refs.view(result?.ref ?? scratch!, signal);
+        return read(view.path);
+      } finally {
+        if (scratch !== undefined) this.#o.refs.release(scratch);
+      }
+    };
     return {
-      readFile: async (path, { range, signal }) => {
-        const result = await build();
-        if (result === undefined) throw openFailed(path, "no such file or directory");
-        if (result.kind === "local") return readInside(result.folder.source.root, path, range);
-        await using view = await this.#o.refs.view(result.ref, signal);
-        return readInside(view.path, path, range);
-      },
+      readFile: (path, { range, signal }) => within(signal, (root) => readFileInside(root, path, range)),
+      readDir: (path, { includePattern, signal }) =>
+        within(signal, (root) => readDirInside(root, path, includePattern)),
+      statFile: (path, { signal }) => within(signal, (root) => statInside(root, path)),
+      evaluate: async () => void (await build()),
     };
   }
 
@@ -148,12 +172,8 @@ export class EngineGateway implements GatewayClient {
     const step = this.#o.progress.internal(digestOf(`${name} ${formatPlatform(platform)} ${this.sessionId}`), name);
     try {
       if (options.ociStore !== undefined) {
-        const directory = layoutDirectory(
-          this.#o.context.session,
-          options.ociStore.storeId,
-          options.ociStore.sessionId,
-        );
-        const resolved = await this.#o.layouts.resolve(ref, { directory, platform }, signal);
+        const store = sessionStore(this.#o.context.session, options.ociStore.storeId, options.ociStore.sessionId);
+        const resolved = await this.#o.layouts.resolveIn(ref, { store, platform }, signal);
         step.completed();
         return { ref: resolved.ref, digest: resolved.digest, config: resolved.configBytes };
       }
@@ -166,34 +186,4 @@ export class EngineGateway implements GatewayClient {
       throw error;
     }
   }
-}
-
-/** A file below `root`; links are resolved inside it. */
-function readInside(
-  root: string,
-  path: string,
-  range: { readonly offset: number; readonly length: number } | undefined,
-): Uint8Array {
-  const rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
-  let fd: number | undefined;
-  try {
-    fd = openIn(rootFd, path.replace(/^\/+/, ""), { flags: constants.O_RDONLY | constants.O_NONBLOCK });
-    if (range === undefined) return readFileSync(fd);
-    const bytes = Buffer.alloc(range.length);
-    return bytes.subarray(0, readSync(fd, bytes, 0, range.length, range.offset));
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "ENOENT" || errno === "ENOTDIR") throw openFailed(path, "no such file or directory");
-    if (errno === "EACCES") throw openFailed(path, "permission denied");
-    if (errno === "EISDIR") throw openFailed(path, "is a directory");
-    throw error;
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-    closeSync(rootFd);
-  }
-}
-
-/** In the words of Go's os package, which users of BuildKit know. */
-function openFailed(path: string, reason: string): BuildError {
-  return new BuildError(`open ${path.replace(/^\/+/, "")}: ${reason}`, { code: "FILE_UNREADABLE", status: "NotFound" });
 }

@@ -30,6 +30,7 @@ export class EngineResults implements ResultStore<EngineResult> {
 
   release(result: EngineResult): Promise<void> {
     if (result.kind === "ref") this.#refs.release(result.ref);
+    else result.folder.release?.();
     return Promise.resolve();
   }
 }

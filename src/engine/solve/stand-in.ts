@@ -132,7 +132,11 @@ async function makeStandIn(recipe: Recipe, engine: Engine, stop: AbortSignal): P
     });
     const session: SessionPort = {
       id: `stand-in-${process.pid}`,
-      localDir: (name) => (name === "dockerfile" ? folder : name === "context" ? context : undefined),
+      localDir: (name) => {
+        const path = name === "dockerfile" ? folder : name === "context" ? context : undefined;
+        return Promise.resolve(path === undefined ? undefined : { path });
+      },
+      ociStore: () => undefined,
       secret: () => Promise.resolve(undefined),
       sshAgent: () => Promise.resolve(undefined),
       output: () => undefined,

@@ -22,6 +22,8 @@ import type { Remote } from "../../storage/refs/index.ts";
 import { checkSize, findImage, limitLayers } from "./image.ts";
 import type { BlobReader, ResolvedImage } from "./image.ts";
 import { layoutBlobs } from "./oci-layout.ts";
+import { sessionBlobs } from "./session-stores.ts";
+import type { SessionStores } from "./session-stores.ts";
 
 /** `default`: the registry, else this machine. `pull`: the registry alone. `local`: this machine, else the registry. */
 export type ImageResolveMode = "default" | "pull" | "local";
@@ -45,6 +47,8 @@ export interface ImageSourceOptions {
   readonly content: ContentStore;
   readonly client: RegistryClient;
   readonly local?: LocalImages;
+  /** Content stores of clients. */
+  readonly sessions?: SessionStores;
   /** Told what a user should know although the build goes on. */
   readonly onNote?: (text: string) => void;
   /** Told how fetches of layers go on. */
@@ -122,6 +126,11 @@ export class ImageSource {
             return this.#fetcher.fetch(descriptor, client.blobs(parseReference(place.repository)), options);
           case "layout":
             return this.#fetcher.fetch(descriptor, layoutBlobs(place.directory), options);
+          case "session": {
+            const store = this.#o.sessions?.find(place);
+            if (store === undefined) throw gone(descriptor.digest);
+            return this.#fetcher.fetch(descriptor, sessionBlobs(store), options);
+          }
           case "local":
             if (!content.has(descriptor.digest)) throw gone(descriptor.digest);
         }
@@ -214,6 +223,7 @@ export class ImageSource {
 type Place =
   | { readonly kind: "registry"; readonly repository: string }
   | { readonly kind: "layout"; readonly directory: string }
+  | { readonly kind: "session"; readonly sessionId: string; readonly storeId: string }
   | { readonly kind: "local" };
 
 function parseRemote(text: string): Place {
@@ -223,9 +233,11 @@ function parseRemote(text: string): Place {
   } catch {
     // Told below.
   }
-  const { kind, repository, directory } = value ?? {};
+  const { kind, repository, directory, sessionId, storeId } = value ?? {};
   if (kind === "registry" && typeof repository === "string") return { kind, repository };
   if (kind === "layout" && typeof directory === "string") return { kind, directory };
+  if (kind === "session" && typeof sessionId === "string" && typeof storeId === "string")
+    return { kind, sessionId, storeId };
   if (kind === "local") return { kind };
   throw new BuildError(`no place for blobs: ${text.slice(0, 200)}`, { code: "INVALID_REMOTE", status: "Internal" });
 }

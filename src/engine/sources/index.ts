@@ -15,3 +15,4 @@ export type { ResolvedImage } from "./image.ts";
 export { ImageSource, repositoriesOf } from "./image-source.ts";
 export type { ImageResolveMode, LocalImages } from "./image-source.ts";
 export { OciLayoutSource } from "./oci-layout.ts";
+export { sessionBlobs, SessionStores } from "./session-stores.ts";

@@ -16,8 +16,17 @@ import {
 } from "../../formats/oci/index.ts";
 import type { Descriptor, Platform } from "../../formats/oci/index.ts";
 import type { ContentStore } from "../../storage/content/index.ts";
+import type { OciStore, SessionBlobs } from "../ports/index.ts";
+import { SessionStores } from "./session-stores.ts";
 import { checkSize, findImage, limitLayers } from "./image.ts";
 import type { BlobReader, ResolvedImage } from "./image.ts";
+
+export interface OciStoreResolveOptions {
+  readonly platform: Platform;
+  readonly store: OciStore;
+  /** Only so many layers, from the bottom. */
+  readonly layerLimit?: number;
+}
 
 export interface OciLayoutResolveOptions {
   readonly platform: Platform;
@@ -30,9 +39,48 @@ export interface OciLayoutResolveOptions {
 /** Finds images in OCI layout folders. Layers are copied into the content store when somebody needs them. */
 export class OciLayoutSource {
   readonly #content: ContentStore;
+  readonly #sessions: SessionStores;
 
-  constructor(content: ContentStore) {
+  /** Stores of clients are noted in `sessions`. */
+  constructor(content: ContentStore, sessions = new SessionStores()) {
     this.#content = content;
+    this.#sessions = sessions;
+  }
+
+  /** The image of a layout folder, or of a client's store. @throws as {@link resolve}; IMAGE_NOT_FOUND. */
+  resolveIn(ref: string, options: OciStoreResolveOptions, signal?: AbortSignal): Promise<ResolvedImage> {
+    const { store, ...rest } = options;
+    if (store.kind === "directory") return this.resolve(ref, { ...rest, directory: store.path }, signal);
+    return this.#resolveBlobs(ref, store.blobs, rest, signal);
+  }
+
+  async #resolveBlobs(
+    ref: string,
+    blobs: SessionBlobs,
+    { platform, layerLimit }: Omit<OciStoreResolveOptions, "store">,
+    signal?: AbortSignal,
+  ): Promise<ResolvedImage> {
+    const { digest } = parsePlainReference(ref);
+    const size = digest === undefined ? undefined : await blobs.size(digest, signal);
+    if (digest === undefined || size === undefined) throw notFound(ref, blobs.remote.storeId);
+    this.#sessions.add(blobs);
+    const read: BlobReader = async (descriptor, kind) => {
+      checkSize(descriptor, kind, ref);
+      const parts: Uint8Array[] = [];
+      let left = descriptor.size;
+      for await (const chunk of blobs.read(descriptor.digest, 0, signal)) {
+        left -= chunk.byteLength;
+        if (left < 0) throw mismatch(descriptor.digest);
+        parts.push(chunk);
+      }
+      const bytes = Buffer.concat(parts);
+      if (digestOf(bytes) !== descriptor.digest) throw mismatch(descriptor.digest);
+      this.#content.add(bytes);
+      return bytes;
+    };
+    const remote = JSON.stringify({ kind: "session", ...blobs.remote });
+    const image = await findImage({ mediaType: "", digest, size }, { ref, platform, remote, read }, signal);
+    return layerLimit === undefined ? image : limitLayers(image, layerLimit);
   }
 
   /**

@@ -1,5 +1,6 @@
 export type {
   Frontend,
+  FrontendRequest,
   FrontendResult,
   GatewayClient,
   GatewayRef,

@@ -4,7 +4,7 @@
 
 import type { Digest, SourceSpan } from "../../base/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
-import type { pb } from "../../formats/proto/index.ts";
+import type { fsutil, pb } from "../../formats/proto/index.ts";
 
 export interface ResolveImageOptions {
   readonly platform?: Platform | undefined;
@@ -39,6 +39,23 @@ export interface GatewayRef {
     path: string,
     options: { readonly range?: { readonly offset: number; readonly length: number }; readonly signal: AbortSignal },
   ): Promise<Uint8Array>;
+  /** What a folder has, in byte order, with names as paths; `includePattern` is matched against names. Missing where only files are read. */
+  readDir?(
+    path: string,
+    options: { readonly includePattern?: string; readonly signal: AbortSignal },
+  ): Promise<readonly fsutil.Stat[]>;
+  /** What is at a path; links are followed. */
+  statFile?(path: string, options: { readonly signal: AbortSignal }): Promise<fsutil.Stat>;
+  /** Makes the result now. */
+  evaluate?(signal: AbortSignal): Promise<void>;
+}
+
+/** A frontend to run, with what it is given. */
+export interface FrontendRequest {
+  /** "dockerfile.v0", or "gateway.v0" for the image that the attribute `source` names. */
+  readonly frontend: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly inputs: Readonly<Record<string, pb.Definition>>;
 }
 
 /** A note about a step, such as a lint warning. */
@@ -77,6 +94,8 @@ export interface GatewayClient {
    * frontend images are not looked at.
    */
   forward?(options: Readonly<Record<string, string>>, signal: AbortSignal): Promise<FrontendResult | undefined>;
+  /** Runs another frontend as part of this build. @throws UNSUPPORTED. */
+  runFrontend?(request: FrontendRequest, signal: AbortSignal): Promise<FrontendResult>;
 }
 
 /** The result for one platform. */

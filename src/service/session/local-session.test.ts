@@ -24,8 +24,8 @@ suite("the local session", () => {
       outputs: [undefined, target],
     });
     await using two = await openLocalSession(none);
-    assert.equal(one.localDir("context"), "/c");
-    assert.equal(one.localDir("dockerfile"), undefined);
+    assert.equal((await one.localDir("context"))?.path, "/c");
+    assert.equal(await one.localDir("dockerfile"), undefined);
     assert.deepEqual([one.output(0), one.output(1), one.output(2)], [undefined, target, undefined]);
     assert.match(one.id, /^[0-9a-z]{25}$/);
     assert.notEqual(one.id, two.id);

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import { access, readFile, stat } from "node:fs/promises";
 import { BuildError, errnoOf } from "../../base/index.ts";
-import type { OutputTarget, SessionPort } from "../../engine/index.ts";
+import type { LocalFolderHandle, OciStore, OutputTarget, SessionPort } from "../../engine/index.ts";
 import { KeyAgent } from "./key-agent.ts";
 
 /** A secret by id: the bytes of a file, or of an environment variable. With neither, the id names one of them. */
@@ -91,8 +91,14 @@ export class LocalSession implements SessionPort, AsyncDisposable {
     this.#own = own;
   }
 
-  localDir(name: string): string | undefined {
-    return this.#options.dirs.get(name);
+  localDir(name: string): Promise<LocalFolderHandle | undefined> {
+    const path = this.#options.dirs.get(name);
+    return Promise.resolve(path === undefined ? undefined : { path });
+  }
+
+  ociStore(id: string): OciStore | undefined {
+    const path = this.#options.dirs.get(id);
+    return path === undefined ? undefined : { kind: "directory", path };
   }
 
   async secret(id: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {

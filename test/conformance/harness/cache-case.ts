@@ -166,7 +166,8 @@ export class CacheBench implements AsyncDisposable {
     });
     const session: SessionPort = {
       id: `session-${Math.random()}`,
-      localDir: () => contextDir,
+      localDir: () => Promise.resolve({ path: contextDir }),
+      ociStore: () => undefined,
       secret: () => Promise.resolve(Buffer.from(options.secret ?? "s3cret")),
       secretIsInput: () => options.secretIsInput === true,
       sshAgent: () => Promise.resolve(undefined),
