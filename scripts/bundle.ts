@@ -9,14 +9,18 @@ const root = join(import.meta.dirname, "..");
 const out = join(root, "dist");
 rmSync(out, { recursive: true, force: true });
 // Apart, because workers start often and must not load what only the main thread needs.
-for (const [name, entry] of Object.entries({ slipway: "src/cli/main.ts", worker: "src/engine/worker.ts" })) {
+for (const [name, entry] of Object.entries({
+  slipway: "src/cli/main.ts",
+  worker: "src/engine/worker.ts",
+  receiver: "src/service/session/remote-receive-worker.ts",
+})) {
   const bundle = await rolldown({
     input: { [name]: join(root, entry) },
     platform: "node",
     external: ["koffi"],
     logLevel: "warn",
     // No module that workers use does anything when it is merely imported.
-    treeshake: { moduleSideEffects: name !== "worker" },
+    treeshake: { moduleSideEffects: name === "slipway" },
   });
   await bundle.write({
     dir: out,

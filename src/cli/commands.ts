@@ -4,6 +4,7 @@ import { bake } from "./bake.ts";
 import { build } from "./build.ts";
 import { cache } from "./cache.ts";
 import type { CommandDefinition } from "./command.ts";
+import { daemon } from "./daemon.ts";
 import { du } from "./du.ts";
 import { images } from "./images.ts";
 import { inspect } from "./inspect.ts";
@@ -22,5 +23,6 @@ export const commands: readonly CommandDefinition[] = [
   prune,
   cache,
   verifyRepro,
+  daemon,
   version,
 ];

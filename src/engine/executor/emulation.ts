@@ -35,6 +35,14 @@ export function canRun(platform: Platform, registry = BINFMT): boolean {
   return header !== undefined && emulators(registry).some((entry) => matches(entry, header));
 }
 
+/** Platforms whose steps run here, this machine's own first. */
+export function runnablePlatforms(): Platform[] {
+  const host = normalizePlatform(hostPlatform());
+  const others = ["amd64", "386", ...Object.keys(ELF)].filter((architecture) => architecture !== host.architecture);
+  const wanted = [...new Set(others)].map((architecture) => normalizePlatform({ os: host.os, architecture }));
+  return [host, ...wanted.filter((platform) => canRun(platform))];
+}
+
 /** The error for a step that can't run here, with what to do about it. */
 export function cannotRun(step: string, platform: Platform): BuildError {
   const name = formatAllPlatform(normalizePlatform(platform));

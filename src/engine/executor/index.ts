@@ -1,4 +1,4 @@
-export { canRun, cannotRun } from "./emulation.ts";
+export { canRun, cannotRun, runnablePlatforms } from "./emulation.ts";
 export { resolveInside } from "./inside.ts";
 export { findProgram, findRuntimes } from "./runtime.ts";
 export { killLeftovers } from "./leftovers.ts";

@@ -31,11 +31,13 @@ export async function deliverArchive<I>(
   target: OutputTarget | undefined,
   context: ExportContext,
 ): Promise<void> {
-  if (target === undefined || target.kind === "directory" || target.kind === "loader") throw wrongTarget(type, "file");
+  if (target?.kind !== "stream" && target?.kind !== "file") throw wrongTarget(type, "file");
   context.progress(archive.id, {});
   try {
-    if (target.kind === "stream") await toStream(archive, target.stream, "the output stream", context);
-    else await toFile(archive, target.path, context);
+    if (target.kind === "stream") {
+      await toStream(archive, target.stream, "the output stream", context);
+      await target.finish?.();
+    } else await toFile(archive, target.path, context);
   } finally {
     context.progress(archive.id, { completed: true });
   }

@@ -8,7 +8,12 @@ import type { ImageLoader } from "./image-loader.ts";
 export type OutputTarget =
   | { readonly kind: "directory"; readonly path: string }
   | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "stream"; readonly stream: NodeJS.WritableStream }
+  | {
+      readonly kind: "stream";
+      readonly stream: NodeJS.WritableStream;
+      /** Called once all is written. Absent: the stream is left open. */
+      readonly finish?: () => Promise<void>;
+    }
   | { readonly kind: "loader"; readonly loader: ImageLoader };
 
 /** What a local source wants of a folder; a client that sends folders sends only that. */

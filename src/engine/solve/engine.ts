@@ -2,11 +2,13 @@
 // Counterpart: moby/buildkit solver/llbsolver/solver.go.
 
 import { availableParallelism } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, TaskScope, digestOf, isBuildError } from "../../base/index.ts";
 import { RegistryClient, DockerCredentials, Transport } from "../../distribution/index.ts";
 import type { RegistriesSettings, RegistryPusher } from "../../distribution/index.ts";
 import { hostPlatform } from "../../formats/oci/index.ts";
+import type { Platform } from "../../formats/oci/index.ts";
 import type { control } from "../../formats/proto/index.ts";
 import { dockerfileFrontend, requireBuiltIn } from "../../frontends/dockerfile/index.ts";
 import type { Frontend, FrontendRequest, FrontendResult } from "../../frontends/gateway/index.ts";
@@ -15,7 +17,7 @@ import type { Job, ProgressSink } from "../../graph/solver/index.ts";
 import { CacheMounts } from "../../storage/refs/index.ts";
 import type { UsageHost } from "../../storage/refs/index.ts";
 import { WorkerPool } from "../../system/workers/index.ts";
-import { RuntimeExecutor } from "../executor/index.ts";
+import { RuntimeExecutor, runnablePlatforms } from "../executor/index.ts";
 import type { SolveContext } from "../ops/index.ts";
 import { loadDefinition } from "../ops/index.ts";
 import { OpHost } from "../ops/index.ts";
@@ -65,6 +67,8 @@ export interface EngineSolveOptions {
 export class Engine implements AsyncDisposable {
   readonly store: Store;
   readonly cacheMounts: CacheMounts;
+  /** Folders that clients of a daemon sent: kept, so that only what changed is sent again. */
+  readonly sentFolders: CacheMounts;
   readonly workers: WorkerPool;
   readonly #options: EngineOptions;
   readonly #solver: Solver<EngineResult>;
@@ -91,6 +95,10 @@ export class Engine implements AsyncDisposable {
     this.#layouts = new OciLayoutSource(store.content);
     this.#web = new HttpSource({ refs: store.refs, records: store.sources, transport: this.#transport });
     this.cacheMounts = new CacheMounts(join(options.root, "cachemounts"), store.db);
+    // What clients sent is nobody else's to read.
+    const sent = join(options.root, "contexts");
+    mkdirSync(sent, { recursive: true, mode: 0o700 });
+    this.sentFolders = new CacheMounts(sent, store.db, { table: "sent_folders" });
     this.#repositories = new CacheMounts(join(options.root, "git"), store.db, { table: "git_repositories" });
     this.#git = new GitSource({
       refs: store.refs,
@@ -346,6 +354,7 @@ export class Engine implements AsyncDisposable {
       content,
       cacheMounts: this.cacheMounts,
       repositories: this.#repositories,
+      sentFolders: this.sentFolders,
       heldRefs: () => images.referencedRefs(),
       heldBlobs: () => images.referencedDigests(),
       forgetResult: (id) => keys.removeResult(id),
@@ -356,6 +365,11 @@ export class Engine implements AsyncDisposable {
       folderSize: (path) => this.workers.run<{ path: string }, number>("diskUsage", { path }),
       removeFolder: (path) => this.workers.run<{ path: string }, void>("removeTree", { path }),
     };
+  }
+
+  /** Platforms whose steps run here, this machine's own first. */
+  platforms(): Platform[] {
+    return runnablePlatforms();
   }
 
   /** Tells every running build something that its user should know. */

@@ -1,10 +1,10 @@
 // Files, folders and stats of a result's tree, for frontends. Links are resolved inside the tree by the kernel; what is no regular file
 // is not read. Counterpart: moby/buildkit cache/util/fsutil.go.
 
-import { closeSync, constants, fstatSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import type { BigIntStats } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { BuildError, byteString, errnoOf, textOf } from "../../base/index.ts";
+import { BuildError, errnoOf, textOf } from "../../base/index.ts";
 import { goMode } from "../../formats/fsutil/index.ts";
 import { PatternMatcher } from "../../formats/patterns/index.ts";
 import { fsutil } from "../../formats/proto/index.ts";
@@ -74,7 +74,7 @@ function describe(stat: BigIntStats, path: string, linkname: string): fsutil.Sta
 }
 
 function inside<T>(root: string, path: string, verb: string, flags: number, use: (fd: number) => T): T {
-  const rootFd = openIn(-100, byteString(root), { flags: O_PATH | constants.O_DIRECTORY });
+  const rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   let fd: number | undefined;
   try {
     fd = openIn(rootFd, path.replace(/^\/+/, ""), { flags });

@@ -11,7 +11,7 @@ import {
   sourceRecordsSchema,
   SqliteKeyStorage,
 } from "../../storage/records/index.ts";
-import { gitRepositoriesSchema, RefStore, refsSchema } from "../../storage/refs/index.ts";
+import { gitRepositoriesSchema, RefStore, refsSchema, sentFoldersSchema } from "../../storage/refs/index.ts";
 import type { RefStoreOptions, RemoteOpener } from "../../storage/refs/index.ts";
 import { openSnapshotter, removeTree } from "../../storage/snapshots/index.ts";
 import type { Snapshotter } from "../../storage/snapshots/index.ts";
@@ -76,6 +76,7 @@ export class Store implements AsyncDisposable {
           recordsByOutputSchema,
           sourceRecordsSchema,
           gitRepositoriesSchema,
+          sentFoldersSchema,
         ],
         replaceDamaged: lock.alone,
       });

@@ -2,7 +2,7 @@
 // the generated codec would refuse those that are no UTF-8. Counterpart: tonistiigi/fsutil types/stat.proto, validator.go ComparePath.
 
 import type { ByteString } from "../../base/index.ts";
-import { WireReader, WireWriter } from "./wire.ts";
+import { type WireReader, WireWriter } from "./wire.ts";
 
 export interface FileStat {
   /** Relative to the folder, with slashes. */

@@ -10,3 +10,5 @@ export type {
   ResolveImageOptions,
   SourceMetadata,
 } from "./port.ts";
+export { LlbBridge } from "./llb-bridge.ts";
+export type { BridgeOptions } from "./llb-bridge.ts";

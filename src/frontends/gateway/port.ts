@@ -28,6 +28,12 @@ export interface ResolvedImage {
 export interface SourceMetadata {
   /** The raw commit object of a git source. */
   readonly gitCommitObject?: Uint8Array;
+  /** What a git source names: a commit, and the ref that led to it. */
+  readonly gitChecksum?: string;
+  readonly gitRef?: string;
+  /** Digest of a file from the web, and the name that it would be stored under. */
+  readonly httpChecksum?: string;
+  readonly httpFilename?: string;
   /** Seconds since 1970. */
   readonly httpLastModified?: bigint;
 }

@@ -13,3 +13,4 @@ export type {
 } from "./builder.ts";
 export { openEmbeddedBuilder } from "./embedded.ts";
 export type { EmbeddedBuilderOptions } from "./embedded.ts";
+export { diskUsage, prune } from "./usage.ts";

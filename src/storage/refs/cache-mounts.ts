@@ -1,5 +1,6 @@
 // Cache mounts: folders that outlive builds and are shared between steps. Who uses one holds a lock on its file, so the kernel
-// frees it however a process ends. Bare git repositories that builds share are kept in the same way, in a table of their own. Counterpart: moby/buildkit solver/llbsolver/mounts/mount.go (cacheRefs).
+// frees it however a process ends. Bare git repositories that builds share, and folders that clients sent, are kept in the same way, in tables
+// of their own. Counterpart: moby/buildkit solver/llbsolver/mounts/mount.go (cacheRefs).
 
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
 import { randomBytes } from "node:crypto";
@@ -46,7 +47,7 @@ interface Row extends Record<string, unknown> {
 
 export interface CacheMountsOptions {
   /** Which table has the rows; defaults to that of cache mounts. */
-  readonly table?: "cache_mounts" | "git_repositories";
+  readonly table?: "cache_mounts" | "git_repositories" | "sent_folders";
   /** Milliseconds since the epoch; defaults to the clock. */
   readonly now?: () => number;
 }

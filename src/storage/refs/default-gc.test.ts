@@ -59,6 +59,7 @@ void test("on a disk short of room the oldest goes until there is room; what is 
     content,
     cacheMounts: new CacheMounts(join(root, "cachemounts"), db),
     repositories: { list: () => [] },
+    sentFolders: { list: () => [] },
     heldRefs: () => new Set<string>(),
     heldBlobs: () => new Set<string>(),
     forgetResult: (id: string) => forgotten.push(id),

@@ -70,3 +70,6 @@ CREATE TABLE git_repositories (
 ) WITHOUT ROWID;
 CREATE INDEX git_repositories_name ON git_repositories (name);
 `;
+
+/** A later migration: folders that clients of a daemon sent, kept as cache mounts are. */
+export const sentFoldersSchema = gitRepositoriesSchema.replaceAll("git_repositories", "sent_folders");

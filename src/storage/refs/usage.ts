@@ -12,7 +12,7 @@ import type { RefStore } from "./ref-store.ts";
 /** One record. Times are milliseconds since the epoch. */
 export interface StoreRecord {
   readonly id: string;
-  readonly kind: "ref" | "cachemount" | "repository";
+  readonly kind: "ref" | FolderKind;
   readonly parent: string | undefined;
   readonly type: RefType;
   readonly description: string;
@@ -25,12 +25,17 @@ export interface StoreRecord {
   readonly shared: boolean;
 }
 
+/** Folders that outlive builds. */
+type FolderKind = "cachemount" | "repository" | "sent";
+
 export interface UsageHost {
   readonly root: string;
   readonly refs: RefStore;
   readonly cacheMounts: CacheMounts;
   /** Bare repositories of git remotes. */
   readonly repositories: CacheMounts;
+  /** Folders that clients of a daemon sent. */
+  readonly sentFolders: CacheMounts;
   readonly snapshotter: Snapshotter;
   readonly content: ContentStore;
   /** Refs that kept images hold. */
@@ -87,18 +92,19 @@ export async function listRecords(host: UsageHost): Promise<StoreRecord[]> {
       shared: parents.has(ref.id),
     });
   }
-  return [...records, ...(await folderRecords(host, "cachemount")), ...(await folderRecords(host, "repository"))];
+  for (const kind of ["cachemount", "repository", "sent"] as const) records.push(...(await folderRecords(host, kind)));
+  return records;
 }
 
-async function folderRecords(host: UsageHost, kind: "cachemount" | "repository"): Promise<StoreRecord[]> {
-  const folders = kind === "cachemount" ? host.cacheMounts : host.repositories;
+async function folderRecords(host: UsageHost, kind: FolderKind): Promise<StoreRecord[]> {
+  const folders = foldersOf(host, kind);
   const records: StoreRecord[] = [];
   for (const row of folders.list()) {
     records.push({
       id: row.id,
       kind,
       parent: undefined,
-      type: kind === "cachemount" ? "exec.cachemount" : "regular",
+      type: FOLDER_TYPES[kind],
       description: row.description,
       sizeBytes: await host.folderSize(folders.path(row.id)),
       createdMs: row.createdMs,
@@ -109,6 +115,13 @@ async function folderRecords(host: UsageHost, kind: "cachemount" | "repository")
     });
   }
   return records;
+}
+
+const FOLDER_TYPES = { cachemount: "exec.cachemount", repository: "regular", sent: "source.local" } as const;
+
+function foldersOf(host: UsageHost, kind: FolderKind): CacheMounts {
+  if (kind === "cachemount") return host.cacheMounts;
+  return kind === "repository" ? host.repositories : host.sentFolders;
 }
 
 function ownSize(host: UsageHost, ref: RefRow, byId: ReadonlyMap<string, RefRow>): number {
@@ -200,8 +213,7 @@ function bytesToKeep(host: UsageHost, policy: PrunePolicy, totalBytes: number): 
 }
 
 async function removeRecord(host: UsageHost, record: StoreRecord): Promise<boolean> {
-  if (record.kind === "cachemount") return host.cacheMounts.remove(record.id, host.removeFolder);
-  if (record.kind === "repository") return host.repositories.remove(record.id, host.removeFolder);
+  if (record.kind !== "ref") return foldersOf(host, record.kind).remove(record.id, host.removeFolder);
   const { rows } = host.refs;
   const removed = rows.db.transaction(() => {
     if (rows.leasedRefs().has(record.id)) return false;

@@ -1,0 +1,130 @@
+// The daemon: one engine, any number of clients. Draining lets builds end and takes no new ones.
+// Counterpart: moby/buildkit cmd/buildkitd.
+
+import { join } from "node:path";
+import { statfsSync } from "node:fs";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { Engine } from "../../engine/index.ts";
+import type { EngineOptions } from "../../engine/index.ts";
+import { control, gateway, health } from "../../formats/proto/index.ts";
+import type { worker } from "../../formats/proto/index.ts";
+import { collectByDefault, defaultPolicies } from "../../storage/refs/index.ts";
+import { RpcServer } from "../../system/rpc/index.ts";
+import type { Address, Listener, ListenOptions } from "../../system/rpc/index.ts";
+import { FolderReceivers, RemoteSessions } from "../session/index.ts";
+import { bridgeService } from "./bridge-service.ts";
+import { Builds } from "./builds.ts";
+import { controlService } from "./control-service.ts";
+import { healthService } from "./health-service.ts";
+import { wireError } from "./wire-error.ts";
+import { workerRecord } from "./worker-record.ts";
+
+export interface DaemonOptions extends EngineOptions {
+  readonly version: string;
+  readonly revision?: string;
+  /** What builds may be allowed: "network.host", "security.insecure". */
+  readonly entitlements: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Told of what an operator should know. */
+  readonly log: (text: string) => void;
+}
+
+const COLLECTING_MS = 10 * 60_000;
+
+export class Daemon implements AsyncDisposable {
+  readonly #engine: Engine;
+  readonly #server: RpcServer;
+  readonly #sessions: RemoteSessions;
+  readonly #receivers: FolderReceivers;
+  readonly #builds = new Builds();
+  readonly #draining = new AbortController();
+  readonly #options: DaemonOptions;
+  #collecting: Promise<void> | undefined;
+
+  private constructor(options: DaemonOptions, engine: Engine) {
+    this.#options = options;
+    this.#engine = engine;
+    this.#sessions = new RemoteSessions();
+    this.#receivers = new FolderReceivers();
+    this.#server = new RpcServer({
+      describeError: (error, path) => {
+        const told = wireError(error);
+        if (told.code !== 1) options.log(`${path}: ${told.message}`);
+        return told;
+      },
+    });
+    const version: MessageInitShape<typeof worker.BuildkitVersionSchema> = {
+      package: "slipway",
+      version: options.version,
+      revision: options.revision ?? "",
+      dockerfileVersion: "",
+    };
+    const record = workerRecord({
+      root: options.root,
+      snapshotter: engine.store.snapshotter.kind,
+      version,
+      platforms: engine.platforms(),
+      labels: options.labels ?? {},
+      policies: defaultPolicies(totalBytes(options.root)),
+    });
+    const host = {
+      engine,
+      builds: this.#builds,
+      sessions: {
+        sessions: this.#sessions,
+        receivers: this.#receivers,
+        folders: engine.sentFolders,
+        runDir: join(engine.store.lock.runDir, "sessions"),
+      },
+      workers: () => [record],
+      entitlements: new Set(options.entitlements),
+      version,
+      onBuildEnd: () => this.#collect(),
+    };
+    this.#server.addService(control.Control, controlService(host));
+    this.#server.addRaw("/moby.buildkit.v1.Control/Session", (call) => this.#sessions.accept(call));
+    this.#server.addService(gateway.LLBBridge, bridgeService(this.#builds));
+    this.#server.addService(health.Health, healthService(this.#draining.signal));
+  }
+
+  /** Opens the store. @throws as `Engine.open`. */
+  static async open(options: DaemonOptions): Promise<Daemon> {
+    return new Daemon(options, await Engine.open(options));
+  }
+
+  listen(address: Address, options: ListenOptions = {}): Promise<Listener> {
+    return this.#server.listen(address, options);
+  }
+
+  /** Takes no more connections and waits until the builds that run have ended. */
+  async drain(): Promise<void> {
+    this.#draining.abort(new Error("draining"));
+    await this.#server.drain();
+  }
+
+  /** Ends all connections, and with them the builds. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#draining.abort(new Error("closing"));
+    await this.#sessions.close();
+    await this.#server.close();
+    await this.#collecting;
+    await this.#receivers[Symbol.asyncDispose]();
+    await this.#engine[Symbol.asyncDispose]();
+  }
+
+  /** What the rules no longer keep goes once no build runs. */
+  #collect(): void {
+    if (this.#builds.running > 0 || this.#collecting !== undefined || this.#draining.signal.aborted) return;
+    const signal = AbortSignal.any([this.#draining.signal, AbortSignal.timeout(COLLECTING_MS)]);
+    this.#collecting = collectByDefault(this.#engine.usageHost(), signal)
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#options.log(`garbage collection: ${String(error)}`);
+      })
+      .finally(() => (this.#collecting = undefined));
+  }
+}
+
+function totalBytes(root: string): number {
+  const { blocks, bsize } = statfsSync(root);
+  return blocks * bsize;
+}
