@@ -53,6 +53,7 @@ export async function buildTargets(invocation: Invocation, { targets }: Resolved
   const wanted = [...prepared.values()].filter(({ name }) => targets.get(name)?.linked !== true);
   const builder = cleanup.use(
     await shell.openBuilder({
+      builder: flags.string("builder"),
       root: invocation.root,
       parallelism: Math.max(1, flags.number("parallelism") ?? availableParallelism()),
       standInBases: flags.has("stand-in-bases")

@@ -1,5 +1,6 @@
 // `slipway bake`: its flags, as `docker buildx bake` has them. The work is in bake-run.ts, loaded when it runs.
 
+import { isEmbedded } from "./builder-flag.ts";
 import type { CommandDefinition } from "./command.ts";
 
 export const bake: CommandDefinition = {
@@ -11,8 +12,12 @@ export const bake: CommandDefinition = {
   usage: "[OPTIONS] [TARGET...]",
   args: { min: 0, max: Infinity },
   // Printing and listing build nothing.
-  mounts: (flags) =>
-    !flags.bool("print") && flags.string("list") === "" && !flags.bool("list-targets") && !flags.bool("list-variables"),
+  mounts: (flags, env) =>
+    isEmbedded(flags, env) &&
+    !flags.bool("print") &&
+    flags.string("list") === "" &&
+    !flags.bool("list-targets") &&
+    !flags.bool("list-variables"),
   flags: [
     { name: "allow", kind: "array", help: "Allow build to access specified resources" },
     { name: "builder", kind: "string", help: "Override the configured builder instance" },

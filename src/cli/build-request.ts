@@ -2,7 +2,6 @@
 // What this version can't do is refused here. Counterpart: docker/buildx build/opt.go toSolveOpt.
 
 import { create } from "@bufbuild/protobuf";
-import { BuildError } from "../base/index.ts";
 import {
   formatAllPlatform,
   goQuote,
@@ -47,13 +46,6 @@ export interface RequestParts {
 export function refuseLaterFeatures(flags: FlagValues, env: RequestParts["env"]): void {
   if (flags.list("policy").length > 0) throw later("--policy");
   if ((env["EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"] ?? "") !== "") throw later("a source policy");
-  if (!["", "default", "embedded"].includes(flags.string("builder"))) {
-    throw new BuildError(`no builder ${JSON.stringify(flags.string("builder"))} found`, {
-      code: "BUILDER_NOT_FOUND",
-      status: "NotFound",
-      hint: "this version has one builder, embedded; leave --builder out",
-    });
-  }
   const attestations = wantedAttestations(flags.list("attest"), {
     provenance: flags.string("provenance"),
     sbom: flags.string("sbom"),

@@ -102,6 +102,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
 
   const builder = cleanup.use(
     await shell.openBuilder({
+      builder: flags.string("builder"),
       root: invocation.root,
       parallelism: Math.max(1, flags.number("parallelism") ?? availableParallelism()),
       standInBases: flags.has("stand-in-bases") ? flags.bool("stand-in-bases") : await isExample(inputs, shell),

@@ -1,5 +1,6 @@
 // `slipway build`: its flags, as `docker buildx build` has them, and ours. The work is in build-run.ts, loaded when it runs.
 
+import { isEmbedded } from "./builder-flag.ts";
 import { resourceNames } from "./build-values.ts";
 import type { CommandDefinition } from "./command.ts";
 import type { FlagDefinition } from "./flags.ts";
@@ -20,7 +21,7 @@ export const build: CommandDefinition = {
     "Builds a Dockerfile with the files of a folder, a git repository, a tar archive from the web or from standard input. The result is kept as an image in the store unless -o says otherwise.",
   usage: "[OPTIONS] PATH | URL | -",
   args: { min: 1, max: 1 },
-  mounts: true,
+  mounts: (flags, env) => isEmbedded(flags, env),
   flags: [
     { name: "add-host", kind: "slice", help: 'Add a custom host-to-IP mapping (format: "host:ip")' },
     {
@@ -36,7 +37,11 @@ export const build: CommandDefinition = {
       kind: "array",
       help: "Additional build contexts (e.g., name=path, name=docker-image://image, name=oci-layout://dir:tag, name=URL)",
     },
-    { name: "builder", kind: "string", help: 'Builder instance (only "embedded" so far)' },
+    {
+      name: "builder",
+      kind: "string",
+      help: 'Override the configured builder instance ("embedded" is the one in this process)',
+    },
     {
       name: "cache-from",
       kind: "array",

@@ -17,12 +17,14 @@ export interface CommandDefinition {
   readonly flags: readonly FlagDefinition[];
   readonly examples: readonly { readonly what: string; readonly line: string }[];
   /** Whether it runs as root in a mount namespace of its own, with these flags. Defaults to false. */
-  readonly mounts?: boolean | ((flags: FlagValues) => boolean);
+  readonly mounts?: boolean | ((flags: FlagValues, env: Shell["env"]) => boolean);
   /** Resolves with the exit code. */
   readonly run: (invocation: Invocation) => Promise<number>;
 }
 
 export interface BuilderOptions {
+  /** `--builder`; empty for the one in use. */
+  readonly builder?: string;
   readonly root: string;
   readonly parallelism?: number;
   /** Steps that are ready start in a random order. */

@@ -5,12 +5,15 @@ import { build } from "./build.ts";
 import { cache } from "./cache.ts";
 import type { CommandDefinition } from "./command.ts";
 import { daemon } from "./daemon.ts";
+import { create } from "./create.ts";
 import { du } from "./du.ts";
 import { images } from "./images.ts";
 import { inspect } from "./inspect.ts";
+import { ls } from "./ls.ts";
 import { prune } from "./prune.ts";
 import { rmi } from "./rmi.ts";
 import { verifyRepro } from "./verify-repro.ts";
+import { bootstrap, rm, stop, use } from "./use.ts";
 import { version } from "./version.ts";
 
 export const commands: readonly CommandDefinition[] = [
@@ -24,5 +27,11 @@ export const commands: readonly CommandDefinition[] = [
   cache,
   verifyRepro,
   daemon,
+  create,
+  use,
+  ls,
+  bootstrap,
+  stop,
+  rm,
   version,
 ];

@@ -1,6 +1,7 @@
 // `slipway du`: what the cache holds. Counterpart: docker/buildx commands/diskusage.go.
 
 import type { UsageRecord } from "../service/builders/index.ts";
+import { builderFlag } from "./builder-flag.ts";
 import type { CommandDefinition, Invocation } from "./command.ts";
 import { parseFilters } from "./filters.ts";
 import { goJson } from "../formats/oci/index.ts";
@@ -15,6 +16,7 @@ export const du: CommandDefinition = {
   usage: "[OPTIONS]",
   args: { min: 0, max: 0 },
   flags: [
+    builderFlag,
     { name: "filter", kind: "filter", help: 'Provide filter values (e.g., "type=exec.cachemount", "until=24h")' },
     { name: "format", kind: "string", help: 'Format the output ("table", "pretty", "json" or a template)' },
     { name: "verbose", kind: "bool", help: 'Shorthand for "--format=pretty"' },
@@ -30,7 +32,7 @@ async function runDu({ flags, shell, root }: Invocation): Promise<number> {
   const format = flags.string("format");
   if (format !== "" && flags.bool("verbose")) throw new Error("--format and --verbose cannot be used together");
   const { filters, keepDurationMs } = parseFilters(flags.list("filter"));
-  await using builder = await shell.openBuilder({ root });
+  await using builder = await shell.openBuilder({ builder: flags.string("builder"), root });
   const now = shell.now();
   const all = await builder.diskUsage({ filters });
   const records = all.filter(

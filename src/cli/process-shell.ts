@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import type { BuilderOptions, Shell } from "./command.ts";
+import { BuilderConfigs } from "../service/builder-store/index.ts";
 import type { Builder } from "../service/builders/index.ts";
 
 /** The shell of this process. A reader that went away (`| head`) ends writing quietly. */
@@ -44,6 +45,11 @@ export function processShell(): Shell {
 
 // Loaded only here: help and usage errors must not wait for the engine.
 async function openBuilder(options: BuilderOptions): Promise<Builder> {
+  const config = new BuilderConfigs(process.env).selected(options.builder ?? "embedded");
+  if (config !== undefined) {
+    const { openConfiguredBuilder } = await import("../service/builders/index.ts");
+    return await openConfiguredBuilder(config, process.env);
+  }
   const { openEmbeddedBuilder } = await import("../service/builders/index.ts");
   return await openEmbeddedBuilder(options);
 }

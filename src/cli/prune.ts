@@ -2,6 +2,7 @@
 
 import { createInterface } from "node:readline/promises";
 import type { UsageRecord } from "../service/builders/index.ts";
+import { builderFlag } from "./builder-flag.ts";
 import type { CommandDefinition, Invocation, Shell } from "./command.ts";
 import { parseFilters } from "./filters.ts";
 import { humanSize } from "./sizes.ts";
@@ -14,6 +15,7 @@ export const prune: CommandDefinition = {
   usage: "[OPTIONS]",
   args: { min: 0, max: 0 },
   flags: [
+    builderFlag,
     { name: "all", short: "a", kind: "bool", help: "Include internal/frontend images" },
     { name: "filter", kind: "filter", help: 'Provide filter values (e.g., "until=24h", "type=source.local")' },
     { name: "force", short: "f", kind: "bool", help: "Do not prompt for confirmation" },
@@ -48,7 +50,7 @@ async function runPrune({ flags, shell, root }: Invocation): Promise<number> {
   )
     return 0;
 
-  await using builder = await shell.openBuilder({ root, toFreeSpace: true });
+  await using builder = await shell.openBuilder({ builder: flags.string("builder"), root, toFreeSpace: true });
   const controller = new AbortController();
   using _signals = shell.onSignals((signal) => {
     if (controller.signal.aborted) shell.exitNow(signal === "SIGINT" ? 130 : 143);

@@ -56,7 +56,7 @@ export async function runCli(argv: readonly string[], shell: Shell, enter: Enter
         return 1;
       }
       const { mounts = false } = command;
-      if (typeof mounts === "function" ? mounts(values) : mounts) enter(command);
+      if (typeof mounts === "function" ? mounts(values, shell.env) : mounts) enter(command);
       return await command.run({
         command,
         flags: values,

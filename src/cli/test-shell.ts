@@ -153,6 +153,8 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
         name: `docker ${context}`.trim(),
         survey: () => Promise.resolve({ complete: true, knownLayers: 0, form: "docker" }),
         load: () => Promise.resolve(),
+        form: () => Promise.resolve("docker"),
+        loadArchive: () => Promise.resolve(),
         exclusive: (work) => work(),
       }),
     onSignals(onInterrupt) {

@@ -8,8 +8,8 @@ import { parseChallenges } from "./challenge.ts";
 import type { Challenge } from "./challenge.ts";
 import type { Credential, Credentials } from "./credentials.ts";
 import type { Endpoint } from "./endpoints.ts";
-import { badAnswer, publicUrl, serverMessage } from "./errors.ts";
-import { readBody } from "./transport.ts";
+import { badAnswer } from "./errors.ts";
+import { basicHeader, requestToken } from "./access-token.ts";
 import type { HttpResponse, Transport } from "./transport.ts";
 
 interface Authorization {
@@ -17,9 +17,7 @@ interface Authorization {
   readonly expiresAtMs: number;
 }
 
-const MAX_TOKEN_BYTES = 1024 * 1024;
 const MARGIN_MS = 10_000;
-const DEFAULT_LIFE_S = 60;
 
 export class Authorizer {
   readonly #transport: Transport;
@@ -82,7 +80,7 @@ export class Authorizer {
     const found = bearer
       ? await this.#bearer(endpoint, scope, bearer, credential, signal)
       : credential?.kind === "basic"
-        ? { header: basic(credential), expiresAtMs: Infinity }
+        ? { header: basicHeader(credential), expiresAtMs: Infinity }
         : undefined;
     if (found === undefined || found.header === used) return false;
     this.#known.set(keyOf(endpoint, scope), found);
@@ -112,55 +110,19 @@ export class Authorizer {
     const realm = realmOf(challenge, endpoint);
     const scopes = [...new Set([scope, ...(challenge.parameters.get("scope") ?? "").split(" ")])].filter(Boolean);
     const service = challenge.parameters.get("service") ?? "";
-    const requestedAtMs = this.#now();
-    const response =
-      credential?.kind === "identity"
-        ? await this.#transport.send(
-            {
-              method: "POST",
-              url: realm,
-              headers: { "content-type": "application/x-www-form-urlencoded" },
-              body: new URLSearchParams({
-                grant_type: "refresh_token",
-                service,
-                client_id: "slipway",
-                scope: scopes.join(" "),
-                refresh_token: credential.token,
-              }).toString(),
-              verifyTls: endpoint.verifyTls,
-            },
-            signal,
-          )
-        : await this.#transport.send(
-            {
-              method: "GET",
-              url: withQuery(realm, [
-                ...(service === "" ? [] : [["service", service]]),
-                ...scopes.map((each) => ["scope", each]),
-              ]),
-              headers: credential === undefined ? {} : { authorization: basic(credential) },
-              verifyTls: endpoint.verifyTls,
-            },
-            signal,
-          );
-    const body = await readBody(response, MAX_TOKEN_BYTES);
-    if (response.status === 401 || response.status === 403) return undefined;
-    if (response.status !== 200) {
-      const said = serverMessage(body);
-      throw badAnswer(
-        `failed to fetch a token: unexpected status from ${publicUrl(realm)}: ${response.status}${said === "" ? "" : `: ${said}`}`,
-      );
-    }
-    return readToken(body, realm, requestedAtMs);
+    const found = await requestToken(
+      this.#transport,
+      { realm, service, scopes, clientId: "slipway", verifyTls: endpoint.verifyTls },
+      { credential, signal, now: this.#now },
+    );
+    return found === undefined
+      ? undefined
+      : { header: `Bearer ${found.token}`, expiresAtMs: found.requestedAtMs + found.lifeS * 1000 - MARGIN_MS };
   }
 }
 
 function keyOf(endpoint: Endpoint, scope: string): string {
   return `${endpoint.base.origin} ${scope}`;
-}
-
-function basic({ username, password }: { readonly username: string; readonly password: string }): string {
-  return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 }
 
 /** The token server's address; over plain http only where the registry itself is reached so. */
@@ -177,26 +139,4 @@ function realmOf(challenge: Challenge, endpoint: Endpoint): URL {
   realm.username = "";
   realm.password = "";
   return realm;
-}
-
-function withQuery(url: URL, parameters: readonly (readonly string[])[]): URL {
-  const copy = new URL(url);
-  for (const [name, value] of parameters) copy.searchParams.append(name!, value!);
-  return copy;
-}
-
-function readToken(body: Uint8Array, realm: URL, requestedAtMs: number): Authorization {
-  let answer: { readonly token?: unknown; readonly access_token?: unknown; readonly expires_in?: unknown };
-  try {
-    answer = JSON.parse(Buffer.from(body).toString("utf8")) as typeof answer;
-  } catch {
-    throw badAnswer(`the token server ${publicUrl(realm)} did not answer in JSON`);
-  }
-  const token = answer?.token || answer?.access_token;
-  if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
-    throw badAnswer(`the token server ${publicUrl(realm)} sent no token`);
-  }
-  const { expires_in: seconds } = answer;
-  const life = typeof seconds === "number" && seconds > DEFAULT_LIFE_S ? seconds : DEFAULT_LIFE_S;
-  return { header: `Bearer ${token}`, expiresAtMs: requestedAtMs + life * 1000 - MARGIN_MS };
 }

@@ -3,6 +3,7 @@ export { headerOf, isPassing, Transport } from "./transport.ts";
 export type { HttpRequest, HttpResponse, TransportOptions } from "./transport.ts";
 export { BlobFetcher } from "./blob-fetcher.ts";
 export type { BlobProvider, FetchOptions, FetchProgress } from "./blob-fetcher.ts";
+export { fetchAccessToken } from "./access-token.ts";
 export { anonymous, DockerCredentials } from "./credentials.ts";
 export type { Credential, Credentials, DockerCredentialsOptions } from "./credentials.ts";
 export type { RegistriesSettings, RegistrySettings } from "./endpoints.ts";

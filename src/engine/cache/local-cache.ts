@@ -160,6 +160,25 @@ export class LocalCacheDestination implements CacheDestination {
   }
 }
 
+/** The digest that a folder's index has for a tag; undefined where there is no such cache. */
+export function localCacheDigest(dir: string, tag: string): Digest | undefined {
+  return tryReadIndex(dir).find((each) => each.annotations?.[REF_NAME] === tag)?.digest;
+}
+
+/** Notes a cache, whose blobs are there, under a tag. */
+export async function putLocalCacheIndex(dir: string, tag: string, descriptor: Descriptor): Promise<void> {
+  const lock = await lockIndex(dir);
+  try {
+    const others = tryReadIndex(dir).filter((each) => each.annotations?.[REF_NAME] !== tag);
+    const manifests = [...others, { ...descriptor, annotations: { ...descriptor.annotations, [REF_NAME]: tag } }];
+    writeBeside(join(dir, "oci-layout"), 0o644, (fd) => writeAll(fd, layoutMarker));
+    const index = encodeIndex({ mediaType: mediaTypes.ociIndex, manifests });
+    writeBeside(join(dir, "index.json"), 0o644, (fd) => writeAll(fd, index));
+  } finally {
+    fs.closeSync(lock);
+  }
+}
+
 /** Under which tag the cache mounts that go with a cache are. */
 export function mountsTag(tag: string): string {
   return `${tag}.mounts`;

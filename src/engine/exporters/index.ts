@@ -19,3 +19,4 @@ export type {
   LayerBlob,
   LayerSource,
 } from "./types.ts";
+export { copyTrees } from "./copy-tree.ts";

@@ -32,6 +32,10 @@ export interface ImageLoader {
    * @throws ENGINE_UNREACHABLE; LOAD_FAILED, also when a layer that was left out is not there after all.
    */
   load(image: LoadedImage, write: (stream: NodeJS.WritableStream) => Promise<void>, signal: AbortSignal): Promise<void>;
+  /** The form that it takes best. @throws ENGINE_UNREACHABLE, ENGINE_FAILED. */
+  form(signal: AbortSignal): Promise<"docker" | "oci">;
+  /** Takes an archive that is whole, of whatever image. @throws ENGINE_UNREACHABLE, LOAD_FAILED. */
+  loadArchive(write: (stream: NodeJS.WritableStream) => Promise<void>, signal: AbortSignal): Promise<void>;
   /** Runs one look with the load that follows at a time, so that layers that images share are sent once. */
   exclusive<T>(work: () => Promise<T>): Promise<T>;
 }

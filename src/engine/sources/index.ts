@@ -1,3 +1,4 @@
+export { listLocal } from "./local-filter.ts";
 export type { LocalFilter } from "./local-filter.ts";
 export { hashLocal, localJobs } from "./local-jobs.ts";
 export type { HashLocalInput } from "./local-jobs.ts";

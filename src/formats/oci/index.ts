@@ -24,6 +24,7 @@ export {
   isManifestType,
   mediaTypes,
   platformJson,
+  readDescriptor,
 } from "./descriptor.ts";
 export type { Descriptor } from "./descriptor.ts";
 export {

@@ -14,3 +14,5 @@ export type {
 export { openEmbeddedBuilder } from "./embedded.ts";
 export type { EmbeddedBuilderOptions } from "./embedded.ts";
 export { diskUsage, prune } from "./usage.ts";
+export { connectNode, driverOptions, nodeLocation } from "./drivers.ts";
+export { openConfiguredBuilder } from "./open-builder.ts";

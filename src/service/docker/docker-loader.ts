@@ -61,14 +61,35 @@ export class DockerLoader implements ImageLoader, Disposable {
     write: (stream: NodeJS.WritableStream) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void> {
-    const response = await this.#client.post("/images/load?quiet=1", write, signal);
-    let failure = response.status === 200 ? streamedError(response.text) : serverMessage(response);
+    let failure = await this.#send(write, signal);
     const form = await this.#form;
     // containerd's store takes an image whose layers are not there, and finds out when it is to run.
     if (failure === undefined && form?.tellsMissing === true && !(await this.#isWhole(image.manifest, signal)))
       failure = "a layer is missing";
-    if (failure === undefined) return;
-    throw new BuildError(`${this.name} did not take the image: ${failure}`, {
+    if (failure !== undefined) throw this.#refused(failure);
+  }
+
+  async form(signal: AbortSignal): Promise<"docker" | "oci"> {
+    this.#form ??= this.#findForm(signal);
+    return (await this.#form).form;
+  }
+
+  async loadArchive(write: (stream: NodeJS.WritableStream) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const failure = await this.#send(write, signal);
+    if (failure !== undefined) throw this.#refused(failure);
+  }
+
+  /** Resolves with what the engine complains of. */
+  async #send(
+    write: (stream: NodeJS.WritableStream) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const response = await this.#client.post("/images/load?quiet=1", write, signal);
+    return response.status === 200 ? streamedError(response.text) : serverMessage(response);
+  }
+
+  #refused(failure: string): BuildError {
+    return new BuildError(`${this.name} did not take the image: ${failure}`, {
       code: /no space left/i.test(failure) ? "DISK_FULL" : "LOAD_FAILED",
       status: "FailedPrecondition",
       hint: /no space left/i.test(failure)

@@ -19,11 +19,13 @@ const MAX_ANSWER_BYTES = 64 << 20;
 export class EngineClient {
   readonly #endpoint: DockerEndpoint;
   readonly #agent: Agent;
+  readonly #open: () => Duplex;
 
   /** @throws DOCKER_HOST_INVALID. */
   constructor(endpoint: DockerEndpoint) {
     this.#endpoint = endpoint;
     const open = opener(endpoint);
+    this.#open = open;
     this.#agent = new (class extends Agent {
       override createConnection() {
         return open();
@@ -51,6 +53,60 @@ export class EngineClient {
       await write(request);
       request.end();
     });
+  }
+
+  /** A call with a body and an answer in JSON; the answer as text. @throws as {@link call}. */
+  async send(method: "POST" | "DELETE", path: string, body: unknown, signal: AbortSignal): Promise<EngineResponse> {
+    return this.#exchange(method, path, signal, (request) => {
+      request.setHeader("content-type", "application/json");
+      request.end(JSON.stringify(body));
+      return Promise.resolve();
+    });
+  }
+
+  /**
+   * Turns a call's connection into a stream of bytes, which the caller owns: `/grpc` for the engine's own BuildKit, an exec's input and
+   * output. @throws ENGINE_UNREACHABLE; ENGINE_FAILED where the engine does not take the upgrade.
+   */
+  async hijack(
+    path: string,
+    { protocol, body }: { protocol: string; body?: unknown },
+    signal: AbortSignal,
+  ): Promise<Duplex> {
+    const text = body === undefined ? "" : JSON.stringify(body);
+    const headers = {
+      connection: "Upgrade",
+      upgrade: protocol,
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(text),
+    };
+    const open = this.#open;
+    const agent = new (class extends Agent {
+      override createConnection() {
+        return open();
+      }
+    })();
+    const request = httpRequest({ agent, method: "POST", path, host: "docker", headers, signal });
+    const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
+    request.once("upgrade", (_response, socket, head) => {
+      if (head.length > 0) socket.unshift(head);
+      resolve(socket);
+    });
+    request.once("response", (response) => {
+      readAll(response).then(
+        (said) => reject(notUpgraded(this.host, path, { status: response.statusCode ?? 0, text: said })),
+        reject,
+      );
+    });
+    request.once("error", (error) => reject(unreachable(this.host, error)));
+    request.end(text);
+    try {
+      return await promise;
+    } catch (error) {
+      request.destroy();
+      signal.throwIfAborted();
+      throw error;
+    }
   }
 
   close(): void {
@@ -113,6 +169,14 @@ function unreachable(host: string, cause: unknown): BuildError {
     status: "Unavailable",
     hint: "start it, or name another with DOCKER_HOST or a docker context; -o type=docker,dest=FILE needs none",
     cause,
+  });
+}
+
+function notUpgraded(host: string, path: string, { status, text }: EngineResponse): BuildError {
+  return new BuildError(`Docker Engine at ${host} answered ${status} to ${path}: ${text.trim().slice(0, 200)}`, {
+    code: "ENGINE_FAILED",
+    status: "Unavailable",
+    hint: "engines before 18.09 have no BuildKit of their own",
   });
 }
 

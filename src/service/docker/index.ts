@@ -1,3 +1,5 @@
+export { EngineClient } from "./engine-client.ts";
+export type { EngineResponse } from "./engine-client.ts";
 export { DockerLoader, openDockerLoader } from "./docker-loader.ts";
 export { dockerEndpoint } from "./endpoint.ts";
 export type { DockerEndpoint } from "./endpoint.ts";

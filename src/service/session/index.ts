@@ -5,3 +5,5 @@ export { FolderReceivers } from "./remote-receive.ts";
 export { RemoteSession } from "./remote-session.ts";
 export type { RemoteSessionHost } from "./remote-session.ts";
 export { RemoteSessions } from "./remote-sessions.ts";
+export { sessionMetadata, sessionServer } from "./serve-session.ts";
+export type { ServeSessionOptions } from "./serve-session.ts";

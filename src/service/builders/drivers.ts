@@ -1,0 +1,132 @@
+// How each kind of node is reached: a daemon by its address, an engine's own BuildKit through the engine.
+// Counterpart: docker/buildx driver/{remote,docker}.
+
+import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { Duplex } from "node:stream";
+import { BuildError, errnoOf } from "../../base/index.ts";
+import { connectionOver } from "../client/index.ts";
+import type { BuildkitConnection } from "../client/index.ts";
+import { dockerEndpoint, EngineClient } from "../docker/index.ts";
+import { Channel, parseAddress } from "../../system/rpc/index.ts";
+import type { TlsOptions } from "../../system/rpc/index.ts";
+import type { BuilderConfig, DriverName, NodeConfig } from "../builder-store/index.ts";
+
+/** What each driver's options are called. */
+export const driverOptions: Readonly<Record<DriverName, readonly string[]>> = {
+  remote: ["cacert", "cert", "key", "servername", "default-load"],
+  docker: [],
+  "docker-container": ["image", "network", "memory", "cpus", "env", "default-load"],
+  kubernetes: ["image", "namespace", "replicas", "requests.cpu", "requests.memory", "default-load"],
+};
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const KEEP_ALIVE = { intervalMs: 10_000, timeoutMs: 30_000 };
+
+/** Connects to a node. @throws BUILDER_UNREACHABLE-like errors of the address, the engine or the certificates. */
+export async function connectNode(
+  { driver, name }: Pick<BuilderConfig, "driver" | "name">,
+  node: NodeConfig,
+  options: { readonly env: Environment; readonly signal: AbortSignal },
+): Promise<BuildkitConnection> {
+  switch (driver) {
+    case "remote":
+      return connectionOver(await dialRemote(node, options.signal));
+    case "docker": {
+      const client = new EngineClient(await dockerEndpoint(options.env, node.endpoint));
+      const duplex = await client.hijack("/grpc", { protocol: "h2c" }, options.signal);
+      return connectionOver(Channel.over(duplex));
+    }
+    case "docker-container":
+    case "kubernetes":
+      throw new BuildError(`builder ${name}: the driver ${driver} is not in this version`, {
+        code: "DRIVER_UNSUPPORTED",
+        status: "Unimplemented",
+        hint: "start a daemon and name its address: slipway create --driver remote tcp://HOST:PORT",
+      });
+  }
+}
+
+/** What a node is reached by, for lists and messages. */
+export async function nodeLocation(driver: DriverName, node: NodeConfig, env: Environment): Promise<string> {
+  return driver === "docker" ? (await dockerEndpoint(env, node.endpoint)).host : node.endpoint;
+}
+
+async function dialRemote(node: NodeConfig, signal: AbortSignal): Promise<Channel> {
+  const { endpoint } = node;
+  if (endpoint.startsWith("ssh://")) return Channel.over(overSsh(endpoint), { keepAlive: KEEP_ALIVE });
+  const address = parseAddress(endpoint);
+  const tls = readTls(node.driverOpts);
+  if (tls !== undefined && address.kind !== "tcp") {
+    throw new BuildError(`certificates are for tcp:// addresses, not for ${endpoint}`, {
+      code: "DRIVER_OPTION_INVALID",
+      status: "InvalidArgument",
+    });
+  }
+  return Channel.dial(address, { tls, signal, ...(address.kind === "tcp" ? { keepAlive: KEEP_ALIVE } : {}) });
+}
+
+function readTls(options: Readonly<Record<string, string>>): TlsOptions | undefined {
+  const { cacert, cert, key, servername } = options;
+  if ([cacert, cert, key, servername].every((value) => value === undefined)) return undefined;
+  if (cacert === undefined) throw optionMissing("cacert");
+  if (cert !== undefined && key === undefined) throw optionMissing("key");
+  if (key !== undefined && cert === undefined) throw optionMissing("cert");
+  return {
+    ca: readPem(cacert),
+    ...(cert === undefined ? {} : { cert: readPem(cert) }),
+    ...(key === undefined ? {} : { key: readPem(key) }),
+    ...(servername === undefined ? {} : { serverName: servername }),
+  };
+}
+
+function optionMissing(name: string): BuildError {
+  return new BuildError(`tls: the driver option ${name} is missing`, {
+    code: "DRIVER_OPTION_INVALID",
+    status: "InvalidArgument",
+    hint: "give --driver-opt cacert=FILE,cert=FILE,key=FILE",
+  });
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new BuildError(`can't read ${path}: ${errnoOf(error) ?? "unreadable"}`, {
+      code: "DRIVER_OPTION_INVALID",
+      status: "InvalidArgument",
+      cause: error,
+    });
+  }
+}
+
+/** `slipway dial-stdio`, or buildctl's, on the other machine: whichever is there. */
+function overSsh(endpoint: string): Duplex {
+  const url = new URL(endpoint);
+  const target = url.username === "" ? url.hostname : `${decodeURIComponent(url.username)}@${url.hostname}`;
+  if (target === "" || target.startsWith("-")) {
+    throw new BuildError(`invalid address ${JSON.stringify(endpoint)}`, {
+      code: "ADDRESS_INVALID",
+      status: "InvalidArgument",
+      hint: "ssh://user@host, or ssh://user@host/path/to.sock",
+    });
+  }
+  const port = url.port === "" ? [] : ["-p", url.port];
+  const socket = url.pathname === "/" ? "" : decodeURIComponent(url.pathname);
+  if (!/^[\w./@:+-]*$/.test(socket)) {
+    throw new BuildError(`invalid socket path in ${JSON.stringify(endpoint)}`, {
+      code: "ADDRESS_INVALID",
+      status: "InvalidArgument",
+    });
+  }
+  const address = socket === "" ? "" : ` --addr unix://${socket}`;
+  const command = `if command -v slipway >/dev/null 2>&1; then exec slipway dial-stdio${address}; else exec buildctl${address} dial-stdio; fi`;
+  const child = spawn("ssh", ["-o", "ConnectTimeout=30", "-T", ...port, "--", target, command], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const duplex = Duplex.from({ readable: child.stdout, writable: child.stdin } as never);
+  child.on("error", (error) => duplex.destroy(error));
+  duplex.on("close", () => child.kill());
+  return duplex;
+}

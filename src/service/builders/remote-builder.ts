@@ -1,0 +1,305 @@
+// A builder elsewhere: a BuildKit, stock or ours, behind the same port as the embedded one.
+// Counterpart: moby/buildkit client.
+
+import { clone, create } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { createHash, randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { once } from "node:events";
+import { PassThrough } from "node:stream";
+import { BuildError, digestOf } from "../../base/index.ts";
+import { DockerCredentials } from "../../distribution/index.ts";
+import type { ImageLoader, SessionPort } from "../../engine/index.ts";
+import { control } from "../../formats/proto/index.ts";
+import type { gateway } from "../../formats/proto/index.ts";
+import { cachePlaces, fromRemote, openSession, solveRemotely } from "../client/index.ts";
+import type { BuildkitConnection, OpenedSession } from "../client/index.ts";
+import type {
+  Builder,
+  CacheMountRecord,
+  Converted,
+  ExporterResponse,
+  ImageDetails,
+  ImageRecord,
+  PruneOptions,
+  SolveOptions,
+  UsageRecord,
+} from "./builder.ts";
+
+export interface RemoteBuilderOptions {
+  readonly name: string;
+  /** What it is reached by, for messages: "tcp://host:1234". */
+  readonly location: string;
+  readonly connection: BuildkitConnection;
+  /** The engine's own BuildKit: images are made in its store. */
+  readonly isEngine: boolean;
+}
+
+/** Dispose to close the connection. */
+export class RemoteBuilder implements Builder {
+  readonly driver = "remote";
+  readonly #o: RemoteBuilderOptions;
+  /** Sessions that definitions still refer to. */
+  readonly #kept: OpenedSession[] = [];
+
+  constructor(options: RemoteBuilderOptions) {
+    this.#o = options;
+  }
+
+  get name(): string {
+    return this.#o.name;
+  }
+
+  get location(): string {
+    return this.#o.location;
+  }
+
+  async solve(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<ExporterResponse> {
+    const loads = new Map<number, Load>();
+    const opened = await this.#open(request, session, { options, loads });
+    await using _session = opened.session;
+    const isCall = request.FrontendAttrs["requestid"] !== undefined;
+    try {
+      const { response, result } = await solveRemotely(this.#o.connection, {
+        request: this.#adapted(opened.request, session, isCall),
+        cacheImports: opened.places.imports,
+        onStatus: options.onStatus,
+        signal: options.signal,
+        resultOnly: isCall,
+      });
+      await opened.places.finish(response);
+      await Promise.all([...loads.values()].map(({ done }) => done));
+      return isCall ? { ...response, ...answers(result) } : response;
+    } catch (error) {
+      for (const load of loads.values()) load.stream.destroy();
+      await Promise.allSettled([...loads.values()].map(({ done }) => done));
+      throw options.signal.aborted ? options.signal.reason : fromRemote(error, this.name);
+    }
+  }
+
+  async convert(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<Converted> {
+    const opened = await this.#open(request, session, { options, loads: new Map() });
+    // What is built from the definitions asks this session for its folders.
+    this.#kept.push(opened.session);
+    try {
+      const { result } = await solveRemotely(this.#o.connection, {
+        request: this.#adapted(opened.request, session, true),
+        cacheImports: opened.places.imports,
+        onStatus: options.onStatus,
+        signal: options.signal,
+        resultOnly: true,
+      });
+      return converted(result);
+    } catch (error) {
+      throw options.signal.aborted ? options.signal.reason : fromRemote(error, this.name);
+    }
+  }
+
+  async diskUsage({ filters }: { readonly filters: readonly string[] }): Promise<UsageRecord[]> {
+    const { record } = await this.#call(() =>
+      this.#o.connection.control.diskUsage({ filter: filters.map(remoteFilter) }),
+    );
+    return record.map(toUsageRecord);
+  }
+
+  async prune(options: PruneOptions, onRecord: (record: UsageRecord) => void, signal: AbortSignal): Promise<void> {
+    await this.#call(async () => {
+      const records = this.#o.connection.control.prune(
+        {
+          filter: options.filters.map(remoteFilter),
+          all: options.all,
+          keepDuration: BigInt(Math.round((options.keepDurationMs ?? 0) * 1e6)),
+          reservedSpace: BigInt(options.reservedBytes ?? 0),
+          maxUsedSpace: BigInt(options.maxUsedBytes ?? 0),
+          minFreeSpace: BigInt(options.minFreeBytes ?? 0),
+        },
+        { signal },
+      );
+      for await (const record of records) onRecord(toUsageRecord(record));
+    });
+  }
+
+  cacheMounts(): Promise<CacheMountRecord[]> {
+    return this.#lacks("lists of cache mounts", "slipway du --filter type=exec.cachemount lists them");
+  }
+
+  removeCacheMounts(): Promise<string[]> {
+    return this.#lacks("removal of cache mounts by id", "slipway prune --filter type=exec.cachemount removes all");
+  }
+
+  transferCacheMounts(): Promise<string[]> {
+    return this.#lacks("transfers of cache mounts", "they travel with the embedded builder's caches only");
+  }
+
+  images(): Promise<ImageRecord[]> {
+    return this.#lacks("an image list", "it keeps what it builds in its cache; ask its engine or registry");
+  }
+
+  inspectImage(): Promise<ImageDetails> {
+    return this.#lacks("an image store to look into", "slipway imagetools inspect looks into registries");
+  }
+
+  removeImage(): Promise<never> {
+    return this.#lacks("an image store", "slipway prune frees its cache");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const session of this.#kept.splice(0)) await session[Symbol.asyncDispose]();
+    await this.#o.connection[Symbol.asyncDispose]();
+  }
+
+  async #open(
+    request: control.SolveRequest,
+    session: SessionPort,
+    { options, loads }: { readonly options: SolveOptions; readonly loads: Map<number, Load> },
+  ) {
+    const places = cachePlaces(request.Cache, (text) => options.onStatus(warning(text)));
+    const stores = new Map(places.stores);
+    for (const value of Object.values(request.FrontendAttrs)) {
+      const id = /^oci-layout:\/\/([^@/:]+)/.exec(value)?.[1];
+      const store = id === undefined ? undefined : session.ociStore(id);
+      if (store?.kind === "directory") stores.set(`oci:${id}`, store.path);
+    }
+    const id = randomBytes(15).toString("hex").slice(0, 25);
+    const opened = openSession(this.#o.connection, session, {
+      id,
+      sharedKey: await sharedKey(session),
+      credentials: new DockerCredentials(),
+      stores,
+      deletesOthers: (index) => request.Exporters[index]?.Attrs["mode"] === "delete",
+      openLoad: (index) => {
+        const target = session.output(index);
+        if (target?.kind !== "loader") throw new Error(`output ${index} is no load`);
+        const load = startLoad(target.loader, options.signal);
+        loads.set(index, load);
+        return load.stream;
+      },
+    });
+    const adapted = clone(control.SolveRequestSchema, request);
+    adapted.Session = id;
+    adapted.Cache = create(control.CacheOptionsSchema, { Exports: [...places.exports] });
+    return { session: opened, places, request: adapted };
+  }
+
+  #adapted(request: control.SolveRequest, session: SessionPort, isCall: boolean): control.SolveRequest {
+    const adapted = clone(control.SolveRequestSchema, request);
+    if (isCall) {
+      adapted.Exporters = [];
+      adapted.Internal = true;
+    }
+    for (const [index, exporter] of adapted.Exporters.entries()) {
+      const isLoad = session.output(index)?.kind === "loader";
+      // The engine's BuildKit makes images where they are wanted: nothing is to be sent.
+      if (this.#o.isEngine && (exporter.Type === "image" || isLoad)) exporter.Type = "moby";
+    }
+    return adapted;
+  }
+
+  async #call<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw fromRemote(error, this.name);
+    }
+  }
+
+  #lacks(what: string, hint: string): Promise<never> {
+    return Promise.reject(
+      new BuildError(`builder ${this.name} (${this.location}) has no ${what}`, {
+        code: "BUILDER_LACKS",
+        status: "Unimplemented",
+        hint,
+      }),
+    );
+  }
+}
+
+interface Load {
+  readonly stream: PassThrough;
+  readonly done: Promise<void>;
+}
+
+function startLoad(loader: ImageLoader, signal: AbortSignal): Load {
+  const stream = new PassThrough({ highWaterMark: 1 << 20 });
+  const done = loader.loadArchive(async (into) => {
+    for await (const chunk of stream) if (!into.write(chunk)) await once(into, "drain");
+  }, signal);
+  done.catch((error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))));
+  return { stream, done };
+}
+
+/** Builds of the same folders from the same machine send what changed alone. */
+async function sharedKey(session: SessionPort): Promise<string> {
+  const hash = createHash("sha256").update(hostname());
+  for (const name of ["context", "dockerfile"]) {
+    const folder = await session.localDir(name, {});
+    hash.update(`\0${folder?.path ?? ""}`);
+    folder?.release?.();
+  }
+  return hash.digest("hex").slice(0, 40);
+}
+
+function answers(result: gateway.Result | undefined): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(result?.metadata ?? {}).map(([name, bytes]) => [name, Buffer.from(bytes).toString("utf8")]),
+  );
+}
+
+function converted(result: gateway.Result | undefined): Converted {
+  const metadata = result?.metadata ?? {};
+  const platforms = metadata["refs.platforms"];
+  const config = (key: string) => metadata[key] ?? new Uint8Array();
+  if (result?.result.case === "refs") {
+    const { Platforms: listed = [] } = (
+      platforms === undefined ? {} : JSON.parse(Buffer.from(platforms).toString("utf8"))
+    ) as { Platforms?: readonly { ID: string }[] };
+    const { refs } = result.result.value;
+    const keys = listed.length > 0 ? listed.map(({ ID }) => ID) : Object.keys(refs).toSorted();
+    return {
+      multiPlatform: true,
+      builds: keys.flatMap((key) => {
+        const definition = refs[key]?.def;
+        return definition === undefined ? [] : [{ key, definition, config: config(`containerimage.config/${key}`) }];
+      }),
+    };
+  }
+  const definition = result?.result.case === "ref" ? result.result.value.def : undefined;
+  if (definition === undefined) {
+    throw new BuildError("the builder gives no definition of the target", {
+      code: "BUILDER_LACKS",
+      status: "Unimplemented",
+      hint: "targets as contexts need BuildKit 0.8 or newer",
+    });
+  }
+  return { multiPlatform: false, builds: [{ key: "", definition, config: config("containerimage.config") }] };
+}
+
+function toUsageRecord(record: control.UsageRecord): UsageRecord {
+  return {
+    id: record.ID,
+    parents: record.Parents.length > 0 ? record.Parents : record.Parent === "" ? [] : [record.Parent],
+    type: record.RecordType,
+    description: record.Description,
+    sizeBytes: Number(record.Size),
+    createdAtMs: record.CreatedAt === undefined ? 0 : timestampMs(record.CreatedAt),
+    lastUsedAtMs: record.LastUsedAt === undefined ? undefined : timestampMs(record.LastUsedAt),
+    usageCount: Number(record.UsageCount),
+    inUse: record.InUse,
+    mutable: record.Mutable,
+    shared: record.Shared,
+  };
+}
+
+/** containerd's filters, from buildx's. */
+function remoteFilter(text: string): string {
+  if (text === "private") return "shared==false";
+  return text.replace(/^([a-z]+)=(?=[^=~])/, "$1==");
+}
+
+/** A step of progress that only warns. */
+function warning(text: string): control.StatusResponse {
+  const digest = digestOf(`warning: ${text}`);
+  return create(control.StatusResponseSchema, {
+    vertexes: [{ digest, name: `WARNING: ${text}`, cached: false }],
+  });
+}

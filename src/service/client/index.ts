@@ -1,0 +1,7 @@
+export { cachePlaces } from "./cache-places.ts";
+export { connectionOver } from "./connection.ts";
+export type { BuildkitConnection } from "./connection.ts";
+export { openSession } from "./open-session.ts";
+export type { OpenedSession } from "./open-session.ts";
+export { fromRemote } from "./remote-error.ts";
+export { solveRemotely } from "./remote-solve.ts";

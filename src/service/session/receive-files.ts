@@ -1,0 +1,44 @@
+// The receiving end of an output that is a folder. What comes lands in a folder of its own first, as no peer's word may lead out of it,
+// and is then copied to where the user wants it by the rules of local outputs: nothing there is followed, folders merge.
+// Counterpart: moby/buildkit session/filesync syncTargetDiffCopy.
+
+import { mkdirSync, mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { copyTrees } from "../../engine/exporters/index.ts";
+import { FolderReceivers } from "./remote-receive.ts";
+import type { PacketCall } from "./send-files.ts";
+
+export interface ReceiveFilesOptions {
+  /** Where the files go; made where it is not there. */
+  readonly target: string;
+  /** Removes what the builder does not send. */
+  readonly deleteOthers: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Resolves when the folder is whole. @throws SYNC_REFUSED, SYNC_FAILED, system errors; `signal.reason`. */
+export async function receiveFiles(call: PacketCall, options: ReceiveFilesOptions): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "slipway-output-"));
+  mkdirSync(join(folder, "files"));
+  try {
+    await using receivers = new FolderReceivers();
+    await receivers.receive(
+      { batches: call.batches, send: (message) => call.send(message), end: () => undefined },
+      {
+        folder: join(folder, "files"),
+        listFile: join(folder, "list"),
+        trustMetadata: true,
+        signal: options.signal,
+      },
+    );
+    copyTrees({
+      target: options.target,
+      trees: [{ path: join(folder, "files"), folder: "", epochSeconds: null }],
+      deleteOthers: options.deleteOthers,
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
