@@ -7,6 +7,7 @@ import type { CommandDefinition } from "./command.ts";
 import { daemon } from "./daemon.ts";
 import { create } from "./create.ts";
 import { du } from "./du.ts";
+import { features } from "./features.ts";
 import { images } from "./images.ts";
 import { inspect } from "./inspect.ts";
 import { ls } from "./ls.ts";
@@ -33,5 +34,6 @@ export const commands: readonly CommandDefinition[] = [
   bootstrap,
   stop,
   rm,
+  features,
   version,
 ];

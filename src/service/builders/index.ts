@@ -15,4 +15,5 @@ export { openEmbeddedBuilder } from "./embedded.ts";
 export type { EmbeddedBuilderOptions } from "./embedded.ts";
 export { diskUsage, prune } from "./usage.ts";
 export { connectNode, driverOptions, nodeLocation } from "./drivers.ts";
-export { openConfiguredBuilder } from "./open-builder.ts";
+export type { Feature } from "./features.ts";
+export { askFeatures, openConfiguredBuilder } from "./open-builder.ts";

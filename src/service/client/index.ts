@@ -5,3 +5,5 @@ export { openSession } from "./open-session.ts";
 export type { OpenedSession } from "./open-session.ts";
 export { fromRemote } from "./remote-error.ts";
 export { solveRemotely } from "./remote-solve.ts";
+export { askCapabilities } from "./capabilities.ts";
+export type { Capabilities } from "./capabilities.ts";
