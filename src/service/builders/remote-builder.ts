@@ -10,6 +10,8 @@ import { PassThrough } from "node:stream";
 import { BuildError, digestOf } from "../../base/index.ts";
 import { DockerCredentials } from "../../distribution/index.ts";
 import type { ImageLoader, SessionPort } from "../../engine/index.ts";
+import { putLocalCacheIndex } from "../../engine/cache/index.ts";
+import { readDescriptor, tryParseReference } from "../../formats/oci/index.ts";
 import { control } from "../../formats/proto/index.ts";
 import type { gateway } from "../../formats/proto/index.ts";
 import { cachePlaces, fromRemote, openSession, solveRemotely } from "../client/index.ts";
@@ -67,7 +69,9 @@ export class RemoteBuilder implements Builder {
         signal: options.signal,
         resultOnly: isCall,
       });
+      await opened.session.outputs();
       await opened.places.finish(response);
+      if (opened.layout !== undefined) await nameLayout(opened.layout, response);
       await Promise.all([...loads.values()].map(({ done }) => done));
       return isCall ? { ...response, ...answers(result) } : response;
     } catch (error) {
@@ -79,11 +83,13 @@ export class RemoteBuilder implements Builder {
 
   async convert(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<Converted> {
     const opened = await this.#open(request, session, { options, loads: new Map() });
+    const converting = this.#adapted(opened.request, session, true);
+    converting.Ref = newId();
     // What is built from the definitions asks this session for its folders.
     this.#kept.push(opened.session);
     try {
       const { result } = await solveRemotely(this.#o.connection, {
-        request: this.#adapted(opened.request, session, true),
+        request: converting,
         cacheImports: opened.places.imports,
         onStatus: options.onStatus,
         signal: options.signal,
@@ -160,7 +166,10 @@ export class RemoteBuilder implements Builder {
       const store = id === undefined ? undefined : session.ociStore(id);
       if (store?.kind === "directory") stores.set(`oci:${id}`, store.path);
     }
-    const id = randomBytes(15).toString("hex").slice(0, 25);
+    // The one store that exporters write to.
+    const layout = layoutOutput(request, session);
+    if (layout !== undefined) stores.set("export", layout);
+    const id = newId();
     const opened = openSession(this.#o.connection, session, {
       id,
       sharedKey: await sharedKey(session),
@@ -178,7 +187,7 @@ export class RemoteBuilder implements Builder {
     const adapted = clone(control.SolveRequestSchema, request);
     adapted.Session = id;
     adapted.Cache = create(control.CacheOptionsSchema, { Exports: [...places.exports] });
-    return { session: opened, places, request: adapted };
+    return { session: opened, places, request: adapted, layout };
   }
 
   #adapted(request: control.SolveRequest, session: SessionPort, isCall: boolean): control.SolveRequest {
@@ -211,6 +220,35 @@ export class RemoteBuilder implements Builder {
         hint,
       }),
     );
+  }
+}
+
+function newId(): string {
+  return randomBytes(15).toString("hex").slice(0, 25);
+}
+
+/** The folder of an output that is a layout of its own, written through the session's store. */
+function layoutOutput({ Exporters }: control.SolveRequest, session: SessionPort): string | undefined {
+  for (const [index, { Type }] of Exporters.entries()) {
+    const target = session.output(index);
+    if ((Type === "oci" || Type === "docker") && target?.kind === "directory") return target.path;
+  }
+  return undefined;
+}
+
+/** Counterpart: moby/buildkit client/solve.go, what it does once a solve is over. */
+async function nameLayout(folder: string, response: ExporterResponse): Promise<void> {
+  const text = response["containerimage.descriptor"];
+  if (text === undefined) return;
+  const descriptor = readDescriptor(
+    JSON.parse(Buffer.from(text, "base64").toString("utf8")),
+    "containerimage.descriptor",
+  );
+  const names = (response["image.name"] ?? "").split(",").filter((name) => name !== "");
+  if (names.length === 0) return putLocalCacheIndex(folder, "latest", descriptor);
+  for (const name of names) {
+    const annotations = { ...descriptor.annotations, "io.containerd.image.name": name };
+    await putLocalCacheIndex(folder, tryParseReference(name)?.tag ?? "latest", { ...descriptor, annotations });
   }
 }
 

@@ -12,6 +12,8 @@ export interface OpenedSession extends AsyncDisposable {
   readonly id: string;
   /** Resolves when the builder has let go of it. */
   readonly closed: Promise<void>;
+  /** Resolves when the outputs that came are where they belong. @throws the first that failed. */
+  outputs(): Promise<void>;
 }
 
 export interface OpenSessionOptions extends ServeSessionOptions {
@@ -26,7 +28,7 @@ export function openSession(
   session: SessionPort,
   options: OpenSessionOptions,
 ): OpenedSession {
-  const server = sessionServer(session, options);
+  const { server, outputs } = sessionServer(session, options);
   const call = channel.call(SESSION, { metadata: sessionMetadata(server, options) });
   const tunnel = tunnelOver(call, { onFinish: () => call.end(), onClose: () => call.cancel() });
   // A builder that goes away breaks the tunnel; the build's own calls tell of it.
@@ -35,6 +37,7 @@ export function openSession(
   return {
     id: options.id,
     closed,
+    outputs,
     async [Symbol.asyncDispose]() {
       await server.close();
       tunnel.destroy();

@@ -6,4 +6,4 @@ export { RemoteSession } from "./remote-session.ts";
 export type { RemoteSessionHost } from "./remote-session.ts";
 export { RemoteSessions } from "./remote-sessions.ts";
 export { sessionMetadata, sessionServer } from "./serve-session.ts";
-export type { ServeSessionOptions } from "./serve-session.ts";
+export type { ServeSessionOptions, SessionServer } from "./serve-session.ts";

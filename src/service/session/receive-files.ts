@@ -7,6 +7,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { copyTrees } from "../../engine/exporters/index.ts";
+import { decodePacket, PacketType } from "../../formats/fsutil/index.ts";
 import { FolderReceivers } from "./remote-receive.ts";
 import type { PacketCall } from "./send-files.ts";
 
@@ -22,15 +23,23 @@ export interface ReceiveFilesOptions {
 export async function receiveFiles(call: PacketCall, options: ReceiveFilesOptions): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "slipway-output-"));
   mkdirSync(join(folder, "files"));
+  const gone = new AbortController();
+  let ended = false;
+  const onAbort = () => ended || gone.abort(options.signal.reason);
+  options.signal.addEventListener("abort", onAbort, { once: true });
   try {
     await using receivers = new FolderReceivers();
     await receivers.receive(
-      { batches: call.batches, send: (message) => call.send(message), end: () => undefined },
+      {
+        batches: untilFin(call.batches, () => (ended = true)),
+        send: (message) => call.send(message),
+        end: () => undefined,
+      },
       {
         folder: join(folder, "files"),
         listFile: join(folder, "list"),
         trustMetadata: true,
-        signal: options.signal,
+        signal: gone.signal,
       },
     );
     copyTrees({
@@ -39,6 +48,17 @@ export async function receiveFiles(call: PacketCall, options: ReceiveFilesOption
       deleteOthers: options.deleteOthers,
     });
   } finally {
+    options.signal.removeEventListener("abort", onAbort);
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** BuildKit's sender gives the call up after its last word, which must not count as a failure. */
+async function* untilFin(batches: AsyncGenerator<Uint8Array[]>, onFin: () => void): AsyncGenerator<Uint8Array[]> {
+  for await (const batch of batches) {
+    const last = decodePacket(batch.at(-1)!).type === PacketType.fin;
+    if (last) onFin();
+    yield batch;
+    if (last) return;
   }
 }

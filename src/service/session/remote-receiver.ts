@@ -150,7 +150,7 @@ export class FolderReceiver {
   }
 
   /** Order and parents. */
-  #checkPlace({ path }: FileStat): void {
+  #checkPlace({ path, mode }: FileStat): void {
     const slash = path.lastIndexOf("/");
     const dir = path.slice(0, Math.max(0, slash));
     const name = path.slice(slash + 1);
@@ -163,6 +163,7 @@ export class FolderReceiver {
     if (parent.path !== dir) throw refused(`${textOf(path)} without the folder that it lies in`);
     if (parent.last !== "" && parent.last >= name) throw refused(`${textOf(path)} out of order`);
     parent.last = name;
+    if ((mode & GO_MODE.dir) !== 0) this.#parents.push({ path, last: "" });
   }
 
   /** Removes what the sender no longer has before `path`; returns what was there at `path`. */

@@ -37,14 +37,25 @@ export interface ServeSessionOptions {
   readonly openLoad: (index: number) => NodeJS.WritableStream;
 }
 
-/** The server of a session. The caller connects it and closes it. */
-export function sessionServer(session: SessionPort, options: ServeSessionOptions): RpcServer {
+export interface SessionServer {
+  /** The caller connects it and closes it. */
+  readonly server: RpcServer;
+  /** Resolves when the outputs that came are where they belong: builders don't wait for that. @throws the first that failed. */
+  outputs(): Promise<void>;
+}
+
+export function sessionServer(session: SessionPort, options: ServeSessionOptions): SessionServer {
   const server = new RpcServer();
+  const outputs: Promise<void>[] = [];
   server.addService(health.Health, {
     check: () => Promise.resolve({ status: health.HealthCheckResponse_ServingStatus.SERVING }),
   });
   server.addRaw(`/${filesync.FileSync.typeName}/DiffCopy`, (call) => syncFolder(session, call));
-  server.addRaw(`/${filesync.FileSend.typeName}/DiffCopy`, (call) => receiveOutput(session, options, call));
+  server.addRaw(`/${filesync.FileSend.typeName}/DiffCopy`, (call) => {
+    const output = receiveOutput(session, options, call);
+    outputs.push(output);
+    return output;
+  });
   server.addService(auth.Auth, authService(options.credentials));
   server.addService(secrets.Secrets, {
     async getSecret({ ID }, { signal }) {
@@ -62,7 +73,12 @@ export function sessionServer(session: SessionPort, options: ServeSessionOptions
   server.addRaw(`/${sshforward.SSH.typeName}/ForwardAgent`, (call) => forwardAgent(session, call));
   server.addRaw(`/${upload.Upload.typeName}/Pull`, (call) => sendUpload(session, call));
   if (options.stores.size > 0) server.addService(content.Content, contentService(options.stores));
-  return server;
+  return {
+    server,
+    async outputs() {
+      await Promise.all(outputs);
+    },
+  };
 }
 
 /** What the builder is told when the session is offered: its id, and the methods that it serves. */
