@@ -30,6 +30,8 @@ Examples:
 
 Options:
   -a, --all                    Include internal/frontend images
+      --builder string         Override the configured builder instance
+                               ("embedded" is the one in this process)
   -D, --debug                  Enable debug logging
       --filter filter          Provide filter values (e.g., "until=24h",
                                "type=source.local")

@@ -13,7 +13,7 @@ export interface OpenedSession extends AsyncDisposable {
   /** Resolves when the builder has let go of it. */
   readonly closed: Promise<void>;
   /** Resolves when the outputs that came are where they belong. @throws the first that failed. */
-  outputs(): Promise<void>;
+  readonly outputs: () => Promise<void>;
 }
 
 export interface OpenSessionOptions extends ServeSessionOptions {

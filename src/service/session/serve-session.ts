@@ -41,7 +41,7 @@ export interface SessionServer {
   /** The caller connects it and closes it. */
   readonly server: RpcServer;
   /** Resolves when the outputs that came are where they belong: builders don't wait for that. @throws the first that failed. */
-  outputs(): Promise<void>;
+  readonly outputs: () => Promise<void>;
 }
 
 export function sessionServer(session: SessionPort, options: ServeSessionOptions): SessionServer {
@@ -75,7 +75,7 @@ export function sessionServer(session: SessionPort, options: ServeSessionOptions
   if (options.stores.size > 0) server.addService(content.Content, contentService(options.stores));
   return {
     server,
-    async outputs() {
+    outputs: async () => {
       await Promise.all(outputs);
     },
   };
