@@ -12,7 +12,7 @@ rmSync(out, { recursive: true, force: true });
 for (const [name, entry] of Object.entries({
   slipway: "src/cli/main.ts",
   worker: "src/engine/worker.ts",
-  receiver: "src/service/session/remote-receive-worker.ts",
+  sync: "src/service/session/remote-sync-worker.ts",
 })) {
   const bundle = await rolldown({
     input: { [name]: join(root, entry) },

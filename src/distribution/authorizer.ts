@@ -18,6 +18,8 @@ interface Authorization {
 }
 
 const MARGIN_MS = 10_000;
+const DEFAULT_LIFE_S = 60;
+const MAX_KNOWN = 1000;
 
 export class Authorizer {
   readonly #transport: Transport;
@@ -35,7 +37,7 @@ export class Authorizer {
 
   /** The header known for an endpoint's repository, if any still counts. */
   header(endpoint: Endpoint, scope: string): string | undefined {
-    const found = this.#known.get(keyOf(endpoint, scope));
+    const found = this.#known.get(this.#keyOf(endpoint, scope));
     return found !== undefined && found.expiresAtMs > this.#now() ? found.header : undefined;
   }
 
@@ -54,7 +56,7 @@ export class Authorizer {
     refusal: { readonly response: HttpResponse; readonly used: string | undefined },
     signal?: AbortSignal,
   ): Promise<boolean> {
-    const key = keyOf(endpoint, scope);
+    const key = this.#keyOf(endpoint, scope);
     const challenges = parseChallenges(refusal.response.headers["www-authenticate"]);
     // Another request may have renewed the token meanwhile.
     const current = this.header(endpoint, scope);
@@ -76,6 +78,11 @@ export class Authorizer {
   ): Promise<boolean> {
     const bearer = challenges.find((each) => each.scheme === "bearer");
     if (bearer === undefined && !challenges.some((each) => each.scheme === "basic")) return false;
+    const fetched = bearer && (await this.#fetchedElsewhere(endpoint, scope, bearer, signal));
+    if (fetched !== undefined && fetched.header !== used) {
+      this.#remember(this.#keyOf(endpoint, scope), fetched);
+      return true;
+    }
     const credential = await this.#credential(endpoint, signal);
     const found = bearer
       ? await this.#bearer(endpoint, scope, bearer, credential, signal)
@@ -83,18 +90,60 @@ export class Authorizer {
         ? { header: basicHeader(credential), expiresAtMs: Infinity }
         : undefined;
     if (found === undefined || found.header === used) return false;
-    this.#known.set(keyOf(endpoint, scope), found);
+    this.#remember(this.#keyOf(endpoint, scope), found);
     return true;
   }
 
+  #keyOf(endpoint: Endpoint, scope: string): string {
+    return `${endpoint.base.origin} ${scope} ${this.#credentials.partition?.() ?? ""}`;
+  }
+
+  /** In a daemon clients come and go: what no longer counts is dropped once there is much of it. */
+  #remember(key: string, found: Authorization): void {
+    if (this.#known.size >= MAX_KNOWN) {
+      const nowMs = this.#now();
+      for (const [old, { expiresAtMs }] of this.#known) {
+        if (expiresAtMs <= nowMs || this.#known.size >= MAX_KNOWN) this.#known.delete(old);
+      }
+    }
+    this.#known.set(key, found);
+  }
+
   async #credential(endpoint: Endpoint, signal: AbortSignal): Promise<Credential | undefined> {
-    const host = endpoint.host === "registry-1.docker.io" ? "docker.io" : endpoint.host;
     try {
-      return await this.#credentials.lookup(host, signal);
+      return await this.#credentials.lookup(hostOf(endpoint), signal);
     } catch (error) {
       // Most images need no credentials: a broken helper must not stop those. It is told if access is refused.
       if (!isBuildError(error)) throw error;
       this.#failures.set(endpoint.host, error);
+      return undefined;
+    }
+  }
+
+  /** A client that fetches tokens itself keeps its passwords. Where it can't, it is asked for them. */
+  async #fetchedElsewhere(
+    endpoint: Endpoint,
+    scope: string,
+    challenge: Challenge,
+    signal: AbortSignal,
+  ): Promise<Authorization | undefined> {
+    if (this.#credentials.token === undefined) return undefined;
+    const requestedAtMs = this.#now();
+    try {
+      const answer = await this.#credentials.token(
+        {
+          host: hostOf(endpoint),
+          realm: realmOf(challenge, endpoint).toString(),
+          service: challenge.parameters.get("service") ?? "",
+          scopes: scopesOf(scope, challenge),
+        },
+        signal,
+      );
+      if (answer === undefined || !/^[\x21-\x7e]+$/.test(answer.token)) return undefined;
+      const life = Math.max(answer.expiresInS, DEFAULT_LIFE_S);
+      return { header: `Bearer ${answer.token}`, expiresAtMs: requestedAtMs + life * 1000 - MARGIN_MS };
+    } catch {
+      signal.throwIfAborted();
       return undefined;
     }
   }
@@ -108,7 +157,7 @@ export class Authorizer {
   ): Promise<Authorization | undefined> {
     if (credential?.kind === "bearer") return { header: `Bearer ${credential.token}`, expiresAtMs: Infinity };
     const realm = realmOf(challenge, endpoint);
-    const scopes = [...new Set([scope, ...(challenge.parameters.get("scope") ?? "").split(" ")])].filter(Boolean);
+    const scopes = scopesOf(scope, challenge);
     const service = challenge.parameters.get("service") ?? "";
     const found = await requestToken(
       this.#transport,
@@ -121,8 +170,12 @@ export class Authorizer {
   }
 }
 
-function keyOf(endpoint: Endpoint, scope: string): string {
-  return `${endpoint.base.origin} ${scope}`;
+function hostOf(endpoint: Endpoint): string {
+  return endpoint.host === "registry-1.docker.io" ? "docker.io" : endpoint.host;
+}
+
+function scopesOf(scope: string, challenge: Challenge): string[] {
+  return [...new Set([scope, ...(challenge.parameters.get("scope") ?? "").split(" ")])].filter(Boolean);
 }
 
 /** The token server's address; over plain http only where the registry itself is reached so. */

@@ -18,6 +18,24 @@ export type Credential =
 export interface Credentials {
   /** Undefined when there are none. @throws CREDENTIALS_FAILED. */
   lookup(host: string, signal?: AbortSignal): Promise<Credential | undefined>;
+  /** Who asks right now: tokens of one are not used for another. Absent: everybody is the same. */
+  partition?(): string;
+  /** Fetches a token elsewhere, so that no password comes here; undefined where that is not done. */
+  token?(request: TokenRequest, signal?: AbortSignal): Promise<Token | undefined>;
+}
+
+/** What a registry's challenge wants a token for. */
+export interface TokenRequest {
+  readonly host: string;
+  readonly realm: string;
+  readonly service: string;
+  readonly scopes: readonly string[];
+}
+
+export interface Token {
+  readonly token: string;
+  /** Seconds that it counts for; 0 when nobody says. */
+  readonly expiresInS: number;
 }
 
 /** No credentials for anybody. */

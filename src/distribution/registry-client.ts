@@ -67,12 +67,19 @@ export class RegistryClient implements AsyncDisposable {
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
   readonly #registries: RegistriesSettings;
+  readonly #credentials: Credentials;
   #pusher: RegistryPusher | undefined;
 
   constructor(options: RegistryClientOptions = {}) {
     this.#transport = new Transport(options);
-    this.#authorizer = new Authorizer(this.#transport, options.credentials ?? anonymous);
+    this.#credentials = options.credentials ?? anonymous;
+    this.#authorizer = new Authorizer(this.#transport, this.#credentials);
     this.#registries = options.registries ?? {};
+  }
+
+  /** Who asks right now: what one may read is not told another unasked. */
+  get partition(): string {
+    return this.#credentials.partition?.() ?? "";
   }
 
   /**

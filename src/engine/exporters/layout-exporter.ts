@@ -120,6 +120,7 @@ export class LayoutExporter implements Exporter {
       );
       writeBeside(join(dir, "oci-layout"), 0o644, (fd) => writeSync(fd, layoutMarker));
       writeBeside(indexPath, 0o644, (fd) => writeSync(fd, index));
+      await target.finish?.(context.signal);
     } catch (error) {
       throw explainOutput(dir, error);
     } finally {

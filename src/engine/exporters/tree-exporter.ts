@@ -114,6 +114,7 @@ export class LocalExporter extends TreeExporter {
           },
         },
       );
+      await target.finish?.(context.signal);
     } catch (error) {
       throw explainOutput(target.path, error);
     } finally {

@@ -2,11 +2,17 @@
 // files of this machine; for a remote client the same port is served over its session. Counterpart: moby/buildkit session/.
 
 import type { Digest } from "../../base/index.ts";
+import type { Token, TokenRequest } from "../../distribution/index.ts";
 import type { ImageLoader } from "./image-loader.ts";
 
 /** Where an exporter's output goes: a folder, a file (written beside and renamed), a stream, or an engine's image store. */
 export type OutputTarget =
-  | { readonly kind: "directory"; readonly path: string }
+  | {
+      readonly kind: "directory";
+      readonly path: string;
+      /** Called once all is written: where the folder goes on to somewhere else. */
+      readonly finish?: (signal: AbortSignal) => Promise<void>;
+    }
   | { readonly kind: "file"; readonly path: string }
   | {
       readonly kind: "stream";
@@ -65,6 +71,8 @@ export interface SessionBlobs {
 export interface SessionCredentials {
   /** Name and secret for a registry's host; undefined where it has none. */
   credentials(host: string, signal?: AbortSignal): Promise<{ username: string; secret: string } | undefined>;
+  /** Fetches a token for a registry itself; undefined where it does not. */
+  token?(request: TokenRequest, signal?: AbortSignal): Promise<Token | undefined>;
 }
 
 export interface SessionPort {

@@ -30,6 +30,7 @@ import type { CacheExport, LostLayer } from "../cache/index.ts";
 import type { SessionPort } from "../ports/index.ts";
 import { GitSource, HttpSource, ImageSource, OciLayoutSource } from "../sources/index.ts";
 import { Store } from "../store/index.ts";
+import { AskerCredentials, askedBy } from "./asker.ts";
 import { runExporters } from "./export.ts";
 import type { BuiltPlatform } from "./export.ts";
 import { EngineGateway } from "./gateway.ts";
@@ -175,7 +176,7 @@ export class Engine implements AsyncDisposable {
       });
       const { registries } = options;
       const client = new RegistryClient({
-        credentials: new DockerCredentials(),
+        credentials: new AskerCredentials(new DockerCredentials()),
         ...(registries ? { registries } : {}),
       });
       images = new ImageSource({
@@ -193,7 +194,15 @@ export class Engine implements AsyncDisposable {
   }
 
   /** Runs one request; exporters run side by side. Resolves with what they report. */
-  async solve(
+  solve(
+    request: control.SolveRequest,
+    session: SessionPort,
+    options: EngineSolveOptions,
+  ): Promise<Record<string, string>> {
+    return askedBy(session, () => this.#solve(request, session, options));
+  }
+
+  async #solve(
     request: control.SolveRequest,
     session: SessionPort,
     options: EngineSolveOptions,
@@ -333,7 +342,7 @@ export class Engine implements AsyncDisposable {
     if (client === undefined) {
       const registries = { ...this.#options.registries };
       registries[domain] = { ...registries[domain], insecure: true };
-      client = new RegistryClient({ credentials: new DockerCredentials(), registries });
+      client = new RegistryClient({ credentials: new AskerCredentials(new DockerCredentials()), registries });
       this.#insecureClients.set(domain, client);
     }
     return client.pusher();

@@ -25,6 +25,7 @@ import type { RefStore } from "../../storage/refs/index.ts";
 import { sessionStore } from "../ops/index.ts";
 import { httpTimeMs, parseGitIdentifier, parseHttpIdentifier } from "../sources/index.ts";
 import type { GitSource, HttpSource, OciLayoutSource } from "../sources/index.ts";
+import { askedBy } from "./asker.ts";
 import type { ProgressStream } from "./progress-stream.ts";
 import { readDirInside, readFileInside, statInside } from "./read-tree.ts";
 import type { ImageResolver } from "./stand-in.ts";
@@ -48,7 +49,29 @@ export interface GatewayOptions {
 }
 
 /** LLB features that this engine lacks; everything else that frontends know is there. */
-const missingCaps: ReadonlySet<string> = new Set(["exec.mount.sshrelay", "exec.cdidevice"]);
+const missingCaps: ReadonlySet<string> = new Set([
+  "exec.mount.sshrelay",
+  "exec.cdidevice",
+  "exec.meta.network.proxy",
+  "exec.meta.security.devices.v1",
+  "exec.mount.cache.content",
+  "source.local.metadatatransfer",
+  "source.git.signatureverify",
+  "source.git.bundle",
+  "source.git.checkoutbundle",
+  "source.http.signatureverify",
+  "source.imageblob",
+  "source.buildop.llbfilename",
+  "diffop",
+  "passthroughop",
+  "cache.gha",
+  "cache.s3",
+  "cache.azblob",
+  "exporter.image.attestations",
+  "exporter.session",
+  "source.policy",
+  "source.policy.session",
+]);
 
 export class EngineGateway implements GatewayClient {
   readonly options: Readonly<Record<string, string>>;
@@ -73,7 +96,7 @@ export class EngineGateway implements GatewayClient {
   }
 
   runFrontend(request: FrontendRequest, signal: AbortSignal): Promise<FrontendResult> {
-    return this.#o.runFrontend(request, signal);
+    return this.#asked(() => this.#o.runFrontend(request, signal));
   }
 
   supports(cap: string): boolean {
@@ -83,21 +106,37 @@ export class EngineGateway implements GatewayClient {
   resolveImageConfig(ref: string, options: ResolveImageOptions, signal: AbortSignal): Promise<ResolvedImage> {
     const platform = options.platform ?? this.workerPlatforms[0]!;
     const key = JSON.stringify([ref, formatPlatform(platform), options.resolveMode]);
-    return this.#resolving.do(key, (shared) => this.#resolve(ref, platform, options, shared), signal);
+    return this.#asked(() =>
+      this.#resolving.do(key, (shared) => this.#resolve(ref, platform, options, shared), signal),
+    );
   }
 
-  async resolveSourceMetadata(op: pb.SourceOp, signal: AbortSignal): Promise<SourceMetadata> {
+  resolveSourceMetadata(op: pb.SourceOp, signal: AbortSignal): Promise<SourceMetadata> {
+    return this.#asked(() => this.#resolveSource(op, signal));
+  }
+
+  /** Calls come from wherever the frontend runs. */
+  #asked<T>(work: () => Promise<T>): Promise<T> {
+    return askedBy(this.#o.context.session, work);
+  }
+
+  async #resolveSource(op: pb.SourceOp, signal: AbortSignal): Promise<SourceMetadata> {
     const { session } = this.#o.context;
     if (/^https?:\/\//.test(op.identifier)) {
       const file = await this.#o.web.resolve(parseHttpIdentifier(op.identifier, op.attrs), { session, signal });
       const ms = file.lastModified === undefined ? undefined : httpTimeMs(file.lastModified);
-      return ms === undefined ? {} : { httpLastModified: BigInt(ms / 1000) };
+      return {
+        httpChecksum: file.checksum,
+        httpFilename: file.filename,
+        ...(ms === undefined ? {} : { httpLastModified: BigInt(ms / 1000) }),
+      };
     }
     if (op.identifier.startsWith("git://")) {
       const id = parseGitIdentifier(op.identifier, op.attrs);
       const { git } = this.#o;
       const resolved = await git.resolve(id, { session, signal });
-      return { gitCommitObject: await git.commitObject(id, resolved, { session, signal }) };
+      const gitCommitObject = await git.commitObject(id, resolved, { session, signal });
+      return { gitCommitObject, gitChecksum: resolved.hash, gitRef: resolved.ref };
     }
     // An image has no time that a frontend asks for.
     if (/^(docker-image|oci-layout):\/\//.test(op.identifier)) return {};
@@ -117,7 +156,7 @@ export class EngineGateway implements GatewayClient {
     const make = async () => {
       if (edge === undefined) return undefined;
       await this.#o.ready?.();
-      return (await this.#o.job.build(edge, options.signal)).result;
+      return (await this.#asked(() => this.#o.job.build(edge, options.signal))).result;
     };
     if (options.evaluate === true) await build();
     const within = async <T>(signal: AbortSignal, read: (root: string) => T): Promise<T> => {
@@ -125,7 +164,8 @@ export class EngineGateway implements GatewayClient {
       if (result?.kind === "local") return read(result.folder.source.root);
       const scratch = result === undefined ? this.#o.refs.scratch() : undefined;
       try {
-        await using view = await this.#o.refs.view(result?.ref ?? scratch!, signal);
+        const ref = result?.ref ?? scratch!;
+        await using view = await this.#asked(() => this.#o.refs.view(ref, signal));
         return read(view.path);
       } finally {
         if (scratch !== undefined) this.#o.refs.release(scratch);

@@ -77,7 +77,7 @@ export class ImageSource {
   async resolve(text: string, options: ImageResolveOptions, signal?: AbortSignal): Promise<ResolvedImage> {
     const ref = tagNameOnly(parseReference(text));
     const { platform, mode, checksum, layerLimit } = options;
-    const key = JSON.stringify([referenceString(ref), formatAllPlatform(platform), mode]);
+    const key = JSON.stringify([referenceString(ref), formatAllPlatform(platform), mode, this.#o.client.partition]);
     const image = await this.#flights.do(key, (shared) => this.#resolve(ref, platform, mode, shared), signal);
     for (const { descriptor } of image.layers) this.#places.set(descriptor.digest, image.remote);
     if (checksum !== undefined && image.digest !== checksum) {

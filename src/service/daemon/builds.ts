@@ -1,28 +1,39 @@
 // Builds that run or have just ended, by the name that their client gave them: who asks for their progress, and who drives them. Both may
 // ask before the build itself is there. Counterpart: moby/buildkit solver/jobs.go Get, control/gateway, util/registrar.
 
-import { create, toBinary } from "@bufbuild/protobuf";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { BuildError, raceAbort } from "../../base/index.ts";
-import { control } from "../../formats/proto/index.ts";
+import type { Digest } from "../../base/index.ts";
+import type { control } from "../../formats/proto/index.ts";
 import type { LlbBridge } from "../../frontends/gateway/index.ts";
+import { StatusLog } from "./status-log.ts";
 
 /** How long those who name a build wait for it. */
 const ARRIVAL_MS = 10_000;
 /** A build that ended is told of for so long. */
 const KEPT_MS = 30_000;
-/** Joined messages stay well below what Go's gRPC takes. */
-const MAX_MESSAGE_BYTES = 1024 * 1024;
+
+export interface StepCounts {
+  readonly total: number;
+  readonly completed: number;
+  readonly cached: number;
+  readonly warnings: number;
+}
 
 export class RunningBuild {
   readonly ref: string;
+  readonly startedMs = Date.now();
   /** The bridge of a client that drives the build itself. */
   readonly bridge = Promise.withResolvers<LlbBridge>();
-  readonly #history: control.StatusResponse[] = [];
-  readonly #readers = new Set<() => void>();
+  readonly log: StatusLog;
+  readonly #steps = new Map<string, { completed: boolean; cached: boolean }>();
+  #warnings = 0;
   #ended = false;
 
-  constructor(ref: string) {
+  constructor(ref: string, logFile: string) {
     this.ref = ref;
+    this.log = new StatusLog(logFile);
     this.bridge.promise.catch(() => undefined);
   }
 
@@ -30,67 +41,43 @@ export class RunningBuild {
     return this.#ended;
   }
 
-  /** Everything told so far. */
-  get statuses(): readonly control.StatusResponse[] {
-    return this.#history;
+  get counts(): StepCounts {
+    const steps = [...this.#steps.values()];
+    return {
+      total: steps.length,
+      completed: steps.filter(({ completed }) => completed).length,
+      cached: steps.filter(({ cached }) => cached).length,
+      warnings: this.#warnings,
+    };
   }
 
   tell(status: control.StatusResponse): void {
-    this.#history.push(status);
-    this.#wake();
+    for (const { digest, completed, cached } of status.vertexes) {
+      this.#steps.set(digest, { completed: completed !== undefined, cached });
+    }
+    this.#warnings += status.warnings.length;
+    this.log.append(status);
   }
 
-  end(): void {
+  /** Returns the digest of the log. */
+  end(): Digest {
     this.#ended = true;
     this.bridge.reject(unknownBuild(this.ref));
-    this.#wake();
+    return this.log.end();
   }
-
-  /** All progress from the start to the end of the build, joined where it came at once. */
-  async *follow(signal: AbortSignal): AsyncGenerator<control.StatusResponse> {
-    for (let at = 0; ;) {
-      while (at < this.#history.length) {
-        const joined = create(control.StatusResponseSchema);
-        let size = 0;
-        for (; at < this.#history.length && size < MAX_MESSAGE_BYTES; at++) {
-          const status = this.#history[at]!;
-          size += sizeOf(status);
-          joined.vertexes.push(...status.vertexes);
-          joined.statuses.push(...status.statuses);
-          joined.logs.push(...status.logs);
-          joined.warnings.push(...status.warnings);
-        }
-        yield joined;
-      }
-      if (this.#ended || signal.aborted) return;
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          this.#readers.delete(wake);
-          signal.removeEventListener("abort", wake);
-          resolve();
-        };
-        this.#readers.add(wake);
-        signal.addEventListener("abort", wake, { once: true });
-      });
-    }
-  }
-
-  #wake(): void {
-    for (const wake of this.#readers) wake();
-  }
-}
-
-/** A rough size: logs are what can be large. */
-function sizeOf(status: control.StatusResponse): number {
-  let size = 256 * (status.vertexes.length + status.statuses.length);
-  for (const { msg } of status.logs) size += msg.byteLength + 128;
-  for (const warning of status.warnings) size += toBinary(control.VertexWarningSchema, warning).byteLength;
-  return size;
 }
 
 export class Builds {
+  readonly #dir: string;
   readonly #builds = new Map<string, RunningBuild>();
   readonly #arrivals = new Map<string, Set<() => void>>();
+  #count = 0;
+
+  /** @param dir a folder of this process's own for the logs of builds that run */
+  constructor(dir: string) {
+    this.#dir = dir;
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  }
 
   get running(): number {
     let count = 0;
@@ -98,13 +85,13 @@ export class Builds {
     return count;
   }
 
-  /** @throws BUILD_EXISTS when a build of this name runs; INVALID_REQUEST without a name. */
+  /** @throws BUILD_EXISTS when there is a build of this name; INVALID_REQUEST without a name. */
   start(ref: string): RunningBuild {
     if (ref === "")
       throw new BuildError("a build without a Ref", { code: "INVALID_REQUEST", status: "InvalidArgument" });
     if (this.#builds.has(ref))
       throw new BuildError(`job ID ${ref} already exists`, { code: "BUILD_EXISTS", status: "AlreadyExists" });
-    const build = new RunningBuild(ref);
+    const build = new RunningBuild(ref, join(this.#dir, `${++this.#count}.log`));
     this.#builds.set(ref, build);
     const waiting = this.#arrivals.get(ref);
     this.#arrivals.delete(ref);
@@ -112,11 +99,12 @@ export class Builds {
     return build;
   }
 
-  /** Ends a build; for a while it is still told of. */
-  end(build: RunningBuild): void {
-    build.end();
+  /** Lets go of a build that ended; for a while it is still told of. */
+  release(build: RunningBuild): void {
     setTimeout(() => {
       if (this.#builds.get(build.ref) === build) this.#builds.delete(build.ref);
+      build.log.close();
+      rmSync(build.log.path, { force: true });
     }, KEPT_MS).unref();
   }
 

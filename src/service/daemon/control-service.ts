@@ -1,18 +1,25 @@
 // BuildKit's Control service. Counterpart: moby/buildkit control/control.go.
 
+import { fromBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { control, worker } from "../../formats/proto/index.ts";
-import { Metadata } from "../../system/rpc/index.ts";
-import type { ServerCall, ServiceImplementation } from "../../system/rpc/index.ts";
+import { control } from "../../formats/proto/index.ts";
+import type { worker } from "../../formats/proto/index.ts";
+import type { RawHandler, ServiceImplementation } from "../../system/rpc/index.ts";
+import { parseDigest } from "../../base/index.ts";
 import { diskUsage, prune } from "../builders/index.ts";
 import type { UsageRecord } from "../builders/index.ts";
+import { sendTime } from "./clock-header.ts";
+import type { BuildHistory } from "./history.ts";
+import { historyMethods } from "./history-service.ts";
+import { BuildRecording } from "./recording.ts";
 import { runSolve } from "./solve.ts";
 import type { SolveHost } from "./solve.ts";
-
-const TIMESTAMP = "buildkit-control-timestamp";
+import { readStatusLog } from "./status-log.ts";
+import { wireError } from "./wire-error.ts";
 
 export interface ControlHost extends SolveHost {
+  readonly history: BuildHistory;
   readonly version: MessageInitShape<typeof worker.BuildkitVersionSchema>;
   /** Called when a build has ended. */
   readonly onBuildEnd: () => void;
@@ -22,20 +29,23 @@ export function controlService(host: ControlHost): ServiceImplementation<typeof 
   return {
     info: () => Promise.resolve({ buildkitVersion: host.version }),
     listWorkers: ({ filter }) => Promise.resolve({ record: host.workers().filter((each) => matches(each, filter)) }),
+    ...historyMethods(host.history),
     solve: async (request, call) => {
       const build = host.builds.start(request.Ref);
+      const record = new BuildRecording(host.history, request, build);
       try {
-        return { ExporterResponse: await runSolve(host, request, build, call.signal) };
+        const response = await runSolve(host, request, build, call.signal);
+        record.complete(response);
+        return { ExporterResponse: response };
+      } catch (error) {
+        record.fail(wireError(error));
+        throw error;
       } finally {
-        host.builds.end(build);
+        host.builds.release(build);
         host.onBuildEnd();
       }
     },
-    async *status({ Ref }, call) {
-      sendTime(call);
-      yield* (await host.builds.get(Ref, call.signal)).follow(call.signal);
-    },
-    diskUsage: async ({ filter }) => ({ record: (await diskUsage(host.engine, filter)).map(toRecord) }),
+    diskUsage: async ({ filter }) => ({ record: (await diskUsage(host.engine, filter.filter(Boolean))).map(toRecord) }),
     async *prune(request, call) {
       const records: UsageRecord[] = [];
       await prune(host.engine, pruneOptions(request), (record) => records.push(record), call.signal);
@@ -44,8 +54,21 @@ export function controlService(host: ControlHost): ServiceImplementation<typeof 
   };
 }
 
-function sendTime(call: ServerCall): void {
-  call.sendHeaders(new Metadata({ [TIMESTAMP]: new Date().toISOString() }));
+/** Progress of a build that runs, or the log of one that was: messages as they were written, not decoded again. */
+export function statusHandler(host: ControlHost): RawHandler {
+  return async (call) => {
+    let ref = "";
+    for await (const message of call.messages) ref = fromBinary(control.StatusRequestSchema, message).Ref;
+    sendTime(call);
+    const logs = host.builds.find(ref) === undefined ? host.history.find(ref)?.logs : undefined;
+    const blob = logs === undefined ? undefined : host.history.blob(parseDigest(logs.digest));
+    if (blob !== undefined) {
+      for (const message of readStatusLog(blob.path)) await call.send(message);
+      return;
+    }
+    const build = await host.builds.get(ref, call.signal);
+    for await (const message of build.log.follow(call.signal)) await call.send(message);
+  };
 }
 
 function matches(record: worker.WorkerRecord, filters: readonly string[]): boolean {
@@ -61,7 +84,7 @@ function pruneOptions(request: control.PruneRequest) {
     minFreeBytes: Number(request.minFreeSpace),
   };
   const given = Object.fromEntries(Object.entries(limits).filter(([, value]) => value > 0));
-  return { filters: request.filter, all: request.all, ...given };
+  return { filters: request.filter.filter(Boolean), all: request.all, ...given };
 }
 
 function toRecord(record: UsageRecord): MessageInitShape<typeof control.UsageRecordSchema> {

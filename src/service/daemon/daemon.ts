@@ -6,15 +6,18 @@ import { statfsSync } from "node:fs";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Engine } from "../../engine/index.ts";
 import type { EngineOptions } from "../../engine/index.ts";
-import { control, gateway, health } from "../../formats/proto/index.ts";
+import { content, control, gateway, health } from "../../formats/proto/index.ts";
 import type { worker } from "../../formats/proto/index.ts";
 import { collectByDefault, defaultPolicies } from "../../storage/refs/index.ts";
 import { RpcServer } from "../../system/rpc/index.ts";
 import type { Address, Listener, ListenOptions } from "../../system/rpc/index.ts";
-import { FolderReceivers, RemoteSessions } from "../session/index.ts";
+import { FolderSync, RemoteSessions } from "../session/index.ts";
 import { bridgeService } from "./bridge-service.ts";
 import { Builds } from "./builds.ts";
-import { controlService } from "./control-service.ts";
+import { contentService } from "./content-service.ts";
+import { controlService, statusHandler } from "./control-service.ts";
+import { BuildHistory } from "./history.ts";
+import type { HistoryLimits } from "./history.ts";
 import { healthService } from "./health-service.ts";
 import { wireError } from "./wire-error.ts";
 import { workerRecord } from "./worker-record.ts";
@@ -25,6 +28,7 @@ export interface DaemonOptions extends EngineOptions {
   /** What builds may be allowed: "network.host", "security.insecure". */
   readonly entitlements: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
+  readonly history?: HistoryLimits;
   /** Told of what an operator should know. */
   readonly log: (text: string) => void;
 }
@@ -35,8 +39,8 @@ export class Daemon implements AsyncDisposable {
   readonly #engine: Engine;
   readonly #server: RpcServer;
   readonly #sessions: RemoteSessions;
-  readonly #receivers: FolderReceivers;
-  readonly #builds = new Builds();
+  readonly #sync: FolderSync;
+  readonly #builds: Builds;
   readonly #draining = new AbortController();
   readonly #options: DaemonOptions;
   #collecting: Promise<void> | undefined;
@@ -44,8 +48,9 @@ export class Daemon implements AsyncDisposable {
   private constructor(options: DaemonOptions, engine: Engine) {
     this.#options = options;
     this.#engine = engine;
+    this.#builds = new Builds(join(engine.store.lock.runDir, "builds"));
     this.#sessions = new RemoteSessions();
-    this.#receivers = new FolderReceivers();
+    this.#sync = new FolderSync();
     this.#server = new RpcServer({
       describeError: (error, path) => {
         const told = wireError(error);
@@ -67,12 +72,14 @@ export class Daemon implements AsyncDisposable {
       labels: options.labels ?? {},
       policies: defaultPolicies(totalBytes(options.root)),
     });
+    const history = new BuildHistory(join(options.root, "history"), options.history);
     const host = {
+      history,
       engine,
       builds: this.#builds,
       sessions: {
         sessions: this.#sessions,
-        receivers: this.#receivers,
+        sync: this.#sync,
         folders: engine.sentFolders,
         runDir: join(engine.store.lock.runDir, "sessions"),
       },
@@ -82,6 +89,8 @@ export class Daemon implements AsyncDisposable {
       onBuildEnd: () => this.#collect(),
     };
     this.#server.addService(control.Control, controlService(host));
+    this.#server.addRaw("/moby.buildkit.v1.Control/Status", statusHandler(host));
+    this.#server.addService(content.Content, contentService(history));
     this.#server.addRaw("/moby.buildkit.v1.Control/Session", (call) => this.#sessions.accept(call));
     this.#server.addService(gateway.LLBBridge, bridgeService(this.#builds));
     this.#server.addService(health.Health, healthService(this.#draining.signal));
@@ -108,7 +117,7 @@ export class Daemon implements AsyncDisposable {
     await this.#sessions.close();
     await this.#server.close();
     await this.#collecting;
-    await this.#receivers[Symbol.asyncDispose]();
+    await this.#sync[Symbol.asyncDispose]();
     await this.#engine[Symbol.asyncDispose]();
   }
 

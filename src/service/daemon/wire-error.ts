@@ -38,8 +38,11 @@ export function wireError(error: unknown): RpcError {
     if (isBuildError(at)) break;
   }
   if (!isBuildError(error)) return toRpcError(error);
+  // BuildKit's clients show a code that is not "Unknown" before the sentence; of what a build itself did wrong it sends none.
+  const isBuilds = error.sources.length > 0 || error.vertex !== undefined;
+  const code = isAbort(error) ? StatusCode.CANCELLED : isBuilds ? StatusCode.UNKNOWN : codeOf(error.status);
   const message = error.hint === undefined ? error.message : `${error.message}\n${HINT}${error.hint}`;
-  return new RpcError(isAbort(error) ? StatusCode.CANCELLED : codeOf(error.status), message, {
+  return new RpcError(code, message, {
     details: detailsOf(error),
     cause: error,
   });

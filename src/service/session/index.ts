@@ -1,7 +1,7 @@
 export { LocalSession, openLocalSession } from "./local-session.ts";
 export { readPrivateKey } from "./private-keys.ts";
 export type { LocalSessionOptions, SecretSource, SshSource } from "./local-session.ts";
-export { FolderReceivers } from "./remote-receive.ts";
+export { FolderSync } from "./remote-sync.ts";
 export { RemoteSession } from "./remote-session.ts";
 export type { RemoteSessionHost } from "./remote-session.ts";
 export { RemoteSessions } from "./remote-sessions.ts";

@@ -2,7 +2,8 @@
 // build needs only what changed. Counterpart: moby/buildkit session/*, source/local.
 
 import { join } from "node:path";
-import { mkdirSync } from "node:fs";
+import { createReadStream, mkdirSync, mkdtempSync, readdirSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import type {
   LocalFolderHandle,
   LocalFolderRequest,
@@ -11,7 +12,8 @@ import type {
   SessionCredentials,
   SessionPort,
 } from "../../engine/index.ts";
-import { BuildError } from "../../base/index.ts";
+import { BuildError, parseDigest } from "../../base/index.ts";
+import type { Token, TokenRequest } from "../../distribution/index.ts";
 import { auth, type control, filesync, secrets, upload } from "../../formats/proto/index.ts";
 import type { CacheMounts } from "../../storage/refs/index.ts";
 import { decodeBytesMessage, Metadata, RpcError, StatusCode } from "../../system/rpc/index.ts";
@@ -19,8 +21,8 @@ import { RemoteAgent } from "./remote-agent.ts";
 import { RemoteBlobs } from "./remote-blobs.ts";
 import type { SessionConnection } from "./remote-connection.ts";
 import { setList } from "./remote-headers.ts";
-import { RemoteFile } from "./remote-output.ts";
-import type { FolderReceivers } from "./remote-receive.ts";
+import { EXPORTER_HEADER, FILE_SEND, RemoteFile } from "./remote-output.ts";
+import type { FolderSync } from "./remote-sync.ts";
 import type { RemoteSessions } from "./remote-sessions.ts";
 
 const pathOf = (method: { readonly parent: { readonly typeName: string }; readonly name: string }) =>
@@ -28,11 +30,12 @@ const pathOf = (method: { readonly parent: { readonly typeName: string }; readon
 const DIFF_COPY = pathOf(filesync.FileSync.method.diffCopy);
 const GET_SECRET = pathOf(secrets.Secrets.method.getSecret);
 const CREDENTIALS = pathOf(auth.Auth.method.credentials);
+const FETCH_TOKEN = pathOf(auth.Auth.method.fetchToken);
 const PULL = pathOf(upload.Upload.method.pull);
 
 export interface RemoteSessionHost {
   readonly sessions: RemoteSessions;
-  readonly receivers: FolderReceivers;
+  readonly sync: FolderSync;
   /** Folders that clients sent. */
   readonly folders: CacheMounts;
   /** A folder of this process's own. */
@@ -47,6 +50,7 @@ export class RemoteSession implements SessionPort, AsyncDisposable {
   readonly #connection: SessionConnection;
   readonly #request: control.SolveRequest;
   readonly #agents = new Map<string, Promise<RemoteAgent | undefined>>();
+  readonly #stages: string[] = [];
   readonly #stop = new AbortController();
 
   constructor(host: RemoteSessionHost, connection: SessionConnection, request: control.SolveRequest) {
@@ -61,7 +65,7 @@ export class RemoteSession implements SessionPort, AsyncDisposable {
     const { sessionId = this.id, signal } = request;
     const connection = sessionId === this.id ? this.#connection : await this.#host.sessions.get(sessionId, signal);
     if (!connection.supports(DIFF_COPY)) return undefined;
-    const { folders, receivers } = this.#host;
+    const { folders, sync } = this.#host;
     const stop = signalOf(connection, signal);
     const folder = await folders.acquire(
       {
@@ -77,7 +81,7 @@ export class RemoteSession implements SessionPort, AsyncDisposable {
       setList(metadata, "include-patterns", request.includePatterns ?? []);
       setList(metadata, "exclude-patterns", request.excludePatterns ?? []);
       setList(metadata, "followpaths", request.followPaths ?? []);
-      await receivers.receive(connection.channel.call(DIFF_COPY, { metadata, signal: stop }), {
+      await sync.receive(connection.channel.call(DIFF_COPY, { metadata, signal: stop }), {
         folder: folder.path,
         listFile: join(folder.path, "..", "list"),
         trustMetadata: request.trustMetadata ?? true,
@@ -128,16 +132,62 @@ export class RemoteSession implements SessionPort, AsyncDisposable {
       case "tar":
       case "oci":
       case "docker": {
+        if (exporter.Type !== "tar" && exporter.Attrs["tar"] === "false") return this.#layout();
         const file = new RemoteFile(this.#connection, index, this.#stop.signal);
         return { kind: "stream", stream: file.stream, finish: () => file.finish() };
       }
+      case "local":
+        return this.#folder(index);
       default:
         return undefined;
     }
   }
 
+  /** Made here, then sent. */
+  #folder(index: number): OutputTarget {
+    const path = this.#stage();
+    return {
+      kind: "directory",
+      path,
+      finish: async (signal) => {
+        const metadata = new Metadata({ [EXPORTER_HEADER]: String(index), "buildkit-exporter-multi-platform": "1" });
+        const stop = signalOf(this.#connection, signal);
+        await this.#host.sync.send(this.#connection.channel.call(FILE_SEND, { metadata, signal: stop }), path, {
+          signal: stop,
+        });
+      },
+    };
+  }
+
+  /** A layout's blobs go into the client's store; its index it writes itself. */
+  #layout(): OutputTarget {
+    const path = this.#stage();
+    return {
+      kind: "directory",
+      path,
+      finish: async (signal) => {
+        const store = new RemoteBlobs(this.#connection, "export");
+        for (const name of readdirSync(join(path, "blobs", "sha256"))) {
+          const digest = parseDigest(`sha256:${name}`);
+          const file = join(path, "blobs", "sha256", name);
+          if ((await store.size(digest, signal)) !== undefined) continue;
+          const bytes = createReadStream(file, { highWaterMark: 1 << 20, signal });
+          await store.write({ digest, size: statSync(file).size }, bytes, signal);
+        }
+      },
+    };
+  }
+
+  #stage(): string {
+    mkdirSync(this.#host.runDir, { recursive: true, mode: 0o700 });
+    const path = mkdtempSync(join(this.#host.runDir, "output-"));
+    this.#stages.push(path);
+    return path;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new DOMException("the build has ended", "AbortError"));
+    for (const path of this.#stages) await rm(path, { recursive: true, force: true });
     for (const agent of this.#agents.values()) await (await agent.catch(() => undefined))?.[Symbol.asyncDispose]();
   }
 
@@ -149,6 +199,7 @@ export class RemoteSession implements SessionPort, AsyncDisposable {
   }
 }
 
+/** Registry credentials by the client: it fetches tokens itself where it can. */
 class RemoteCredentials implements SessionCredentials {
   readonly #connection: SessionConnection;
 
@@ -161,6 +212,14 @@ class RemoteCredentials implements SessionCredentials {
     const stop = signalOf(this.#connection, signal);
     const answer = await this.#connection.client(auth.Auth).credentials({ Host: host }, { signal: stop });
     return answer.Secret === "" ? undefined : { username: answer.Username, secret: answer.Secret };
+  }
+
+  async token({ host, realm, service, scopes }: TokenRequest, signal?: AbortSignal): Promise<Token | undefined> {
+    if (!this.#connection.supports(FETCH_TOKEN)) return undefined;
+    const request = { ClientID: "slipway", Host: host, Realm: realm, Service: service, Scopes: [...scopes] };
+    const stop = signalOf(this.#connection, signal);
+    const answer = await this.#connection.client(auth.Auth).fetchToken(request, { signal: stop });
+    return { token: answer.Token, expiresInS: Number(answer.ExpiresIn) };
   }
 }
 

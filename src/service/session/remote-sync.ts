@@ -1,29 +1,36 @@
-// Receives folders into the machine's files: the connection's side. Packets go to a thread in batches, a bounded number of bytes at a
-// time; its answers go back to the sender.
+// File sync with clients: the connection's side. Packets go to a thread in batches, a bounded number of bytes at a time; what it has to
+// say goes back to the peer.
 
 import { Worker } from "node:worker_threads";
 import { BuildError } from "../../base/index.ts";
 import type { Status } from "../../base/index.ts";
-import type { FromReceiver, ToReceiver } from "./remote-receive-messages.ts";
+import type { FromSync, ToSync } from "./remote-sync-messages.ts";
 import { FolderReceiver } from "./remote-receiver.ts";
 import type { ReceiverOptions } from "./remote-receiver.ts";
 
-/** A call of a session's file sync, as the receiver sees it. */
+/** A call that carries file sync. */
 export interface SyncCall {
   readonly batches: AsyncGenerator<Uint8Array[]>;
   send(message: Uint8Array): void | Promise<void>;
   end(): void;
 }
 
-export interface ReceiveOptions extends ReceiverOptions {
+export interface TransferOptions {
+  /** Called now and then with the bytes of packets that came. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
+export type ReceiveOptions = ReceiverOptions & TransferOptions;
+
 interface Transfer {
   readonly call: SyncCall;
+  /** Whether the folder is sent; else it is received. */
+  readonly sends: boolean;
   /** Bytes that the thread has not dealt with yet. */
   pending: number;
+  /** What is being sent, one after the other. */
+  sending: Promise<void>;
   resume: (() => void) | undefined;
   readonly done: PromiseWithResolvers<void>;
   readonly stopped: PromiseWithResolvers<void>;
@@ -33,7 +40,7 @@ interface Transfer {
 const MAX_PENDING = 16 * 1024 * 1024;
 
 /** Owns the thread. Dispose to end it; transfers that run are rejected. */
-export class FolderReceivers implements AsyncDisposable {
+export class FolderSync implements AsyncDisposable {
   readonly #transfers = new Map<number, Transfer>();
   #worker: Worker | undefined;
   #nextId = 1;
@@ -44,12 +51,27 @@ export class FolderReceivers implements AsyncDisposable {
    *
    * @throws SYNC_REFUSED, SYNC_FAILED; what the call ends with; `signal.reason`.
    */
-  async receive(call: SyncCall, { onBytes, signal, ...options }: ReceiveOptions): Promise<void> {
+  receive(call: SyncCall, { onBytes, signal, ...options }: ReceiveOptions): Promise<void> {
+    return this.#transfer(call, { kind: "receive", id: this.#nextId++, options }, { onBytes, signal });
+  }
+
+  /** Sends a folder, which must not change meanwhile. Resolves once the receiver has it. @throws as {@link receive}. */
+  send(call: SyncCall, folder: string, options: TransferOptions = {}): Promise<void> {
+    return this.#transfer(call, { kind: "send", id: this.#nextId++, folder }, options);
+  }
+
+  async #transfer(
+    call: SyncCall,
+    start: Extract<ToSync, { kind: "receive" | "send" }>,
+    { onBytes, signal }: TransferOptions,
+  ): Promise<void> {
     signal?.throwIfAborted();
-    const id = this.#nextId++;
+    const { id } = start;
     const transfer: Transfer = {
       call,
+      sends: start.kind === "send",
       pending: 0,
+      sending: Promise.resolve(),
       resume: undefined,
       done: Promise.withResolvers(),
       stopped: Promise.withResolvers(),
@@ -60,10 +82,11 @@ export class FolderReceivers implements AsyncDisposable {
     const onAbort = () => transfer.done.reject(signal!.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      this.#post({ kind: "start", id, options: { ...options } });
+      this.#post(start);
       const pumping = this.#pump(id, transfer, onBytes);
       pumping.catch((error: unknown) => transfer.done.reject(error));
       await transfer.done.promise;
+      await transfer.sending;
       call.end();
       await pumping;
     } catch (error) {
@@ -111,8 +134,20 @@ export class FolderReceivers implements AsyncDisposable {
     }
   }
 
-  #post(message: ToReceiver, transfer: ArrayBuffer[] = []): void {
-    if (this.#closed) throw new Error("the receivers are closed");
+  #say(id: number, transfer: Transfer, packets: readonly Uint8Array[]): void {
+    if (packets.length === 0) return;
+    let size = 0;
+    for (const packet of packets) size += packet.byteLength;
+    const send = async () => {
+      for (const packet of packets) await transfer.call.send(packet);
+      if (transfer.sends && !transfer.ended) this.#post({ kind: "sent", id, bytes: size });
+    };
+    transfer.sending = transfer.sending.then(send);
+    transfer.sending.catch((error: unknown) => transfer.done.reject(error));
+  }
+
+  #post(message: ToSync, transfer: ArrayBuffer[] = []): void {
+    if (this.#closed) throw new Error("file sync is closed");
     this.#worker ??= this.#start();
     this.#worker.ref();
     this.#worker.postMessage(message, transfer);
@@ -120,11 +155,11 @@ export class FolderReceivers implements AsyncDisposable {
 
   #start(): Worker {
     const worker = new Worker(workerEntry(), { execArgv: [] });
-    worker.on("message", (message: FromReceiver) => this.#take(message));
+    worker.on("message", (message: FromSync) => this.#take(message));
     worker.on("error", () => undefined);
     worker.on("exit", () => {
       this.#worker = undefined;
-      const error = new BuildError("the thread that receives folders ended", {
+      const error = new BuildError("the thread that reads and writes folders ended", {
         code: "WORKER_CRASHED",
         status: "Internal",
       });
@@ -138,17 +173,13 @@ export class FolderReceivers implements AsyncDisposable {
     return worker;
   }
 
-  #take(message: FromReceiver): void {
+  #take(message: FromSync): void {
     const transfer = this.#transfers.get(message.id);
     if (transfer === undefined) return;
     switch (message.kind) {
       case "taken":
         transfer.pending -= message.bytes;
-        try {
-          for (const answer of message.answers) void transfer.call.send(answer);
-        } catch (error) {
-          transfer.done.reject(error);
-        }
+        this.#say(message.id, transfer, message.answers);
         if (message.finished) {
           transfer.ended = true;
           transfer.done.resolve();
@@ -198,6 +229,6 @@ async function tell(call: SyncCall, error: unknown): Promise<void> {
 /** The worker's entry: beside the bundle where there is one, else the source. */
 function workerEntry(): URL {
   return import.meta.url.endsWith(".ts")
-    ? new URL("./remote-receive-worker.ts", import.meta.url)
-    : new URL("./receiver.js", import.meta.url);
+    ? new URL("./remote-sync-worker.ts", import.meta.url)
+    : new URL("./sync.js", import.meta.url);
 }

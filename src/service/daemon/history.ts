@@ -1,0 +1,210 @@
+// Records of builds: a message each, and the blobs that it names, logs first. Files first, the record last; what no record names goes.
+// Counterpart: moby/buildkit solver/llbsolver/history.
+
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { BuildError, digestOf, errnoOf, hexOf } from "../../base/index.ts";
+import type { Digest } from "../../base/index.ts";
+import { control } from "../../formats/proto/index.ts";
+
+export interface HistoryLimits {
+  readonly maxAgeMs: number;
+  readonly maxEntries: number;
+}
+
+/** buildkitd's own. */
+export const DEFAULT_HISTORY: HistoryLimits = { maxAgeMs: 48 * 3600_000, maxEntries: 50 };
+
+const RECORD = ".record";
+
+export class BuildHistory {
+  readonly #dir: string;
+  readonly #blobs: string;
+  readonly #limits: HistoryLimits;
+  readonly #records = new Map<string, control.BuildHistoryRecord>();
+  readonly #active = new Map<string, control.BuildHistoryRecord>();
+  readonly #listeners = new Set<(event: control.BuildHistoryEvent) => void>();
+
+  /** Reads what is there; a record that can't be read is left out. @throws as node's fs. */
+  constructor(dir: string, limits: HistoryLimits = DEFAULT_HISTORY) {
+    this.#dir = dir;
+    this.#limits = limits;
+    this.#blobs = join(dir, "blobs");
+    fs.mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
+    for (const name of fs.readdirSync(dir)) {
+      if (!name.endsWith(RECORD)) continue;
+      try {
+        const record = fromBinary(control.BuildHistoryRecordSchema, fs.readFileSync(join(dir, name)));
+        this.#records.set(record.Ref, record);
+      } catch {
+        fs.rmSync(join(dir, name), { force: true });
+      }
+    }
+    this.#trim();
+  }
+
+  /** A build begins. */
+  start(record: MessageInitShape<typeof control.BuildHistoryRecordSchema> & { readonly Ref: string }): void {
+    const started = create(control.BuildHistoryRecordSchema, record);
+    this.#active.set(started.Ref, started);
+    this.#tell(control.BuildHistoryEventType.STARTED, started);
+  }
+
+  /** A build ended: its record is kept. `logFile` is linked, not moved. A full disk loses the record, never the build. */
+  complete(
+    ref: string,
+    facts: MessageInitShape<typeof control.BuildHistoryRecordSchema>,
+    log: { readonly file: string; readonly digest: Digest; readonly size: number },
+  ): void {
+    const started = this.#active.get(ref);
+    if (started === undefined) return;
+    this.#active.delete(ref);
+    try {
+      const blob = this.#blobPath(log.digest);
+      if (!fs.existsSync(blob)) fs.linkSync(log.file, blob);
+      const ended = create(control.BuildHistoryRecordSchema, facts);
+      const record: control.BuildHistoryRecord = { ...ended, ...started };
+      Object.assign(
+        record,
+        Object.fromEntries(Object.keys(facts).map((key) => [key, ended[key as keyof typeof ended]])),
+      );
+      record.CompletedAt = timestampFromMs(Date.now());
+      record.Generation = 1;
+      record.logs = create(control.DescriptorSchema, {
+        mediaType: "application/vnd.buildkit.status.v0",
+        digest: log.digest,
+        size: BigInt(log.size),
+      });
+      this.#write(record);
+      this.#records.set(ref, record);
+      this.#trim();
+      this.#tell(control.BuildHistoryEventType.COMPLETE, record);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+    }
+  }
+
+  /** Keeps a blob that a record will name. */
+  addBlob(bytes: Uint8Array): Digest {
+    const digest = digestOf(bytes);
+    const path = this.#blobPath(digest);
+    if (!fs.existsSync(path)) {
+      fs.writeFileSync(`${path}.tmp`, bytes, { mode: 0o600 });
+      fs.renameSync(`${path}.tmp`, path);
+    }
+    return digest;
+  }
+
+  /** A blob's file, or undefined where no record has it. */
+  blob(digest: Digest): { readonly path: string; readonly size: number; readonly mtimeMs: number } | undefined {
+    const path = this.#blobPath(digest);
+    const stat = fs.statSync(path, { throwIfNoEntry: false });
+    return stat === undefined ? undefined : { path, size: stat.size, mtimeMs: stat.mtimeMs };
+  }
+
+  find(ref: string): control.BuildHistoryRecord | undefined {
+    return this.#active.get(ref) ?? this.#records.get(ref);
+  }
+
+  /** What is known now, the newest first, with what it is: running or complete. */
+  list(): control.BuildHistoryEvent[] {
+    const event = (type: control.BuildHistoryEventType) => (record: control.BuildHistoryRecord) =>
+      create(control.BuildHistoryEventSchema, { type, record });
+    return [
+      ...[...this.#active.values()].map(event(control.BuildHistoryEventType.STARTED)),
+      ...[...this.#records.values()].map(event(control.BuildHistoryEventType.COMPLETE)),
+    ].toSorted((one, two) => createdMs(two.record) - createdMs(one.record));
+  }
+
+  /** Tells of changes until disposed. */
+  listen(onEvent: (event: control.BuildHistoryEvent) => void): Disposable {
+    this.#listeners.add(onEvent);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(onEvent) };
+  }
+
+  /** @throws RECORD_UNKNOWN. */
+  pin(ref: string, pinned: boolean): void {
+    const record = this.#known(ref);
+    if (record.pinned === pinned) return;
+    const changed = { ...record, pinned, Generation: record.Generation + 1 };
+    this.#write(changed);
+    this.#records.set(ref, changed);
+    this.#trim();
+    this.#tell(control.BuildHistoryEventType.COMPLETE, changed);
+  }
+
+  /** @throws RECORD_UNKNOWN. */
+  delete(ref: string): void {
+    this.#remove(this.#known(ref));
+    this.#sweep();
+  }
+
+  #known(ref: string): control.BuildHistoryRecord {
+    const record = this.#records.get(ref);
+    if (record !== undefined) return record;
+    throw new BuildError(`no record of a build ${ref}`, { code: "RECORD_UNKNOWN", status: "NotFound" });
+  }
+
+  #remove(record: control.BuildHistoryRecord): void {
+    this.#records.delete(record.Ref);
+    fs.rmSync(this.#recordPath(record.Ref), { force: true });
+    this.#tell(control.BuildHistoryEventType.DELETED, create(control.BuildHistoryRecordSchema, { Ref: record.Ref }));
+  }
+
+  /** Drops the oldest beyond the limits; pinned ones stay. */
+  #trim(): void {
+    const before = Date.now() - this.#limits.maxAgeMs;
+    const loose = [...this.#records.values()]
+      .filter(({ pinned }) => !pinned)
+      .toSorted((one, two) => createdMs(two) - createdMs(one));
+    const old = loose.filter((record, index) => index >= this.#limits.maxEntries || completedMs(record) < before);
+    for (const record of old) this.#remove(record);
+    if (old.length > 0) this.#sweep();
+  }
+
+  /** Removes blobs that no record names. */
+  #sweep(): void {
+    const named = new Set<string>();
+    for (const { logs, trace, externalError, Result, Results } of this.#records.values()) {
+      for (const each of [logs, trace, externalError]) if (each !== undefined) named.add(each.digest);
+      for (const info of [Result, ...Object.values(Results)]) {
+        for (const each of info?.Attestations ?? []) named.add(each.digest);
+      }
+    }
+    for (const name of fs.readdirSync(this.#blobs)) {
+      if (!named.has(`sha256:${name}`)) fs.rmSync(join(this.#blobs, name), { force: true });
+    }
+  }
+
+  #write(record: control.BuildHistoryRecord): void {
+    const path = this.#recordPath(record.Ref);
+    fs.writeFileSync(`${path}.tmp`, toBinary(control.BuildHistoryRecordSchema, record), { mode: 0o600 });
+    fs.renameSync(`${path}.tmp`, path);
+  }
+
+  #tell(type: control.BuildHistoryEventType, record: control.BuildHistoryRecord): void {
+    const event = create(control.BuildHistoryEventSchema, { type, record });
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Clients choose names: a file is named by their digest. */
+  #recordPath(ref: string): string {
+    return join(this.#dir, `${createHash("sha256").update(ref).digest("hex")}${RECORD}`);
+  }
+
+  #blobPath(digest: Digest): string {
+    return join(this.#blobs, hexOf(digest));
+  }
+}
+
+function createdMs(record: control.BuildHistoryRecord | undefined): number {
+  return record?.CreatedAt === undefined ? 0 : timestampMs(record.CreatedAt);
+}
+
+function completedMs(record: control.BuildHistoryRecord): number {
+  return record.CompletedAt === undefined ? createdMs(record) : timestampMs(record.CompletedAt);
+}
