@@ -9,6 +9,8 @@ import type { control } from "../../formats/proto/index.ts";
 import type { VertexWarning } from "../../graph/solver/index.ts";
 import type { CacheMounts, Ref, RemoteOpener } from "../../storage/refs/index.ts";
 import type { WorkerPool } from "../../system/workers/index.ts";
+import type { SessionBlobs, SessionPort } from "../ports/index.ts";
+import type { SessionStores } from "../sources/index.ts";
 import type { Store } from "../store/index.ts";
 import {
   invalid,
@@ -28,6 +30,7 @@ import { LayeredKeyStorage } from "./layered-key-storage.ts";
 import { LocalCacheDestination, openLocalCache, openLocalMounts } from "./local-cache.ts";
 import { openRegistryCache, openRegistryMounts, RegistryCacheDestination } from "./registry-cache.ts";
 import type { RemoteResults } from "./remote-results.ts";
+import { openSessionCache, SessionCacheDestination } from "./session-cache.ts";
 import type { MountSource } from "./traveling-mounts.ts";
 import { mountName, TravelingMounts } from "./traveling-mounts.ts";
 
@@ -45,6 +48,14 @@ export interface CachesOptions {
   readonly client: RegistryClient;
   readonly cacheMounts: CacheMounts;
   readonly remoteResults: RemoteResults;
+  /** Where content stores of clients are noted. */
+  readonly sessions: SessionStores;
+}
+
+/** Whose caches they are, and where it is shown. */
+export interface CacheBuild {
+  readonly session: SessionPort;
+  readonly progress: CacheProgress;
 }
 
 export class Caches {
@@ -73,18 +84,17 @@ export class Caches {
   /** Joins the caches of `--cache-from` until the result is disposed. One that can't be read is told of, and is a miss. */
   async import(
     entries: readonly control.CacheOptionsEntry[],
-    progress: CacheProgress,
-    signal: AbortSignal,
+    { session, progress, signal }: CacheBuild & { readonly signal: AbortSignal },
   ): Promise<Disposable> {
     const stack = new DisposableStack();
     await Promise.all(
       entries.map(async (entry, index) => {
         const step = stepOf(progress, `cache import ${index}`, `importing cache manifest from ${nameOf(entry)}`);
         try {
-          const mounts = this.#importMounts(entry, step, stack, signal).catch((error: unknown) => {
+          const mounts = this.#importMounts(entry, session, { step, stack, signal }).catch((error: unknown) => {
             if (!signal.aborted) step.warn(`cache mounts of ${nameOf(entry)} are not used: ${messageOf(error)}`);
           });
-          const [opened] = await Promise.allSettled([this.#open(entry, signal), mounts]);
+          const [opened] = await Promise.allSettled([this.#open(entry, session, signal), mounts]);
           if (opened.status === "rejected") throw opened.reason;
           const imported = stack.use(importKeys(opened.value, this.remoteResults));
           stack.defer(this.storage.attach(imported.keys));
@@ -103,10 +113,14 @@ export class Caches {
   }
 
   /** Exports the cache mounts of the build to each entry of `--cache-to` that wants them. */
-  async exportMounts(request: control.SolveRequest, progress: CacheProgress, signal: AbortSignal): Promise<void> {
+  async exportMounts(
+    request: control.SolveRequest,
+    { session, progress }: CacheBuild,
+    signal: AbortSignal,
+  ): Promise<void> {
     for (const [index, entry] of (request.Cache?.Exports ?? []).entries()) {
       if (entry.Type === "inline") continue;
-      const { destination, settings } = this.#destination(entry);
+      const { destination, settings } = this.#destination(entry, session);
       const { ids, scopes } = settings.mounts;
       if (ids === "none") continue;
       const step = stepOf(progress, `cache mounts ${index} ${request.Ref}`, "exporting cache mounts");
@@ -128,10 +142,10 @@ export class Caches {
   }
 
   /** An export for each entry of `--cache-to`. @throws CACHE_ATTRIBUTE_INVALID, CACHE_UNWRITABLE. */
-  exports(request: control.SolveRequest, progress: CacheProgress): CacheExport[] {
+  exports(request: control.SolveRequest, { session, progress }: CacheBuild): CacheExport[] {
     const entries = (request.Cache?.Exports ?? []).filter(({ Type }) => Type !== "inline");
     return entries.map((entry, index) => {
-      const { destination, settings } = this.#destination(entry);
+      const { destination, settings } = this.#destination(entry, session);
       return new CacheExport({
         destination,
         settings: { ...settings, pack: packLike(request, settings) },
@@ -179,10 +193,10 @@ export class Caches {
   ): Promise<string[]> {
     const { scopes, onWarning: warn, signal } = options;
     if (direction === "import") {
-      const source = await this.#mountSource(entry, warn, signal);
+      const source = await this.#mountSource(entry, undefined, warn, signal);
       return source === undefined ? [] : this.#mounts.restoreAll({ ...source, scopes }, signal);
     }
-    const { destination, settings } = this.#destination(entry);
+    const { destination, settings } = this.#destination(entry, undefined);
     const { ids } = settings.mounts;
     return this.#mounts.export(
       {
@@ -200,22 +214,26 @@ export class Caches {
 
   async #importMounts(
     entry: control.CacheOptionsEntry,
-    step: ExportStep,
-    stack: DisposableStack,
-    signal: AbortSignal,
+    session: SessionPort,
+    {
+      step,
+      stack,
+      signal,
+    }: { readonly step: ExportStep; readonly stack: DisposableStack; readonly signal: AbortSignal },
   ): Promise<void> {
-    const source = await this.#mountSource(entry, (text) => step.warn(text), signal);
+    const source = await this.#mountSource(entry, session, (text) => step.warn(text), signal);
     if (source !== undefined) stack.defer(this.#mounts.attach(source));
   }
 
   async #mountSource(
     entry: control.CacheOptionsEntry,
+    session: SessionPort | undefined,
     warn: (text: string) => void,
     signal: AbortSignal,
   ): Promise<MountSource | undefined> {
     const { Type: type, Attrs: attributes } = entry;
     const { ids, scopes } = readMountSettings(attributes, "all");
-    if (ids === "none") return undefined;
+    if (ids === "none" || (type === "local" && session?.cacheStore !== undefined)) return undefined;
     const tag = attributes["tag"] || "latest";
     const dir = attributes["src"] ?? "";
     const found =
@@ -232,13 +250,18 @@ export class Caches {
     return { mounts, scopes, remote: JSON.stringify(remote), warn };
   }
 
-  #open(entry: control.CacheOptionsEntry, signal: AbortSignal): Promise<OpenedCache> {
+  #open(entry: control.CacheOptionsEntry, session: SessionPort, signal: AbortSignal): Promise<OpenedCache> {
     const { Type: type, Attrs: attributes } = entry;
     switch (type) {
       case "local": {
         const digest = readDigestAttribute(attributes);
+        const dir = requireAttribute(attributes, "local cache importer", "src");
+        if (session.cacheStore !== undefined) {
+          if (digest === undefined) throw invalid("local cache importer requires digest", "add digest=sha256:…");
+          return openSessionCache(storeOf(session, dir), digest, this.#o.sessions, signal);
+        }
         return openLocalCache({
-          dir: requireAttribute(attributes, "local cache importer", "src"),
+          dir,
           tag: attributes["tag"] || "latest",
           ...(digest === undefined ? {} : { digest }),
         });
@@ -254,12 +277,17 @@ export class Caches {
     }
   }
 
-  #destination(entry: control.CacheOptionsEntry): { destination: CacheDestination; settings: ExportSettings } {
+  #destination(
+    entry: control.CacheOptionsEntry,
+    session: SessionPort | undefined,
+  ): { destination: CacheDestination; settings: ExportSettings } {
     const { Type: type, Attrs: attributes } = entry;
     switch (type) {
       case "local": {
         const settings = readExportSettings(type, attributes, ["dest", "tag"]);
         const dir = requireAttribute(attributes, "local cache exporter", "dest");
+        if (session?.cacheStore !== undefined)
+          return { destination: new SessionCacheDestination(storeOf(session, dir)), settings };
         const destination = new LocalCacheDestination({
           dir,
           tag: attributes["tag"] || "latest",
@@ -301,6 +329,12 @@ function stepOf(progress: CacheProgress, id: string, name: string): ExportStep {
     warn: (text) => progress.warn(step.digest, { level: 1, short: text, detail: [], url: "" }),
     completed: (error) => step.completed(error),
   };
+}
+
+function storeOf(session: SessionPort, dir: string): SessionBlobs {
+  const store = session.cacheStore?.(dir);
+  if (store !== undefined) return store;
+  throw invalid(`the client offers no folder ${dir} for caches`, "its session must serve the folder's content");
 }
 
 function nameOf({ Type, Attrs }: control.CacheOptionsEntry): string {

@@ -181,14 +181,19 @@ class LocalOp implements Op<EngineResult> {
     const { attrs } = this.#op;
     const filter = filterOf(attrs);
     const line = `transferring ${name}:`;
+    let received = 0;
     const handle = await this.#sys.context.session.localDir(name, {
       ...filter,
       sessionId: attrs["local.session"],
       sharedKeyHint: attrs["local.sharedkeyhint"],
       trustMetadata: attrs["local.differ"] !== "none",
-      onBytes: (bytes) => context.progress.status(line, { current: bytes }),
+      onBytes: (bytes) => {
+        received = bytes;
+        context.progress.status(line, { current: bytes });
+      },
       signal: context.signal,
     });
+    if (received > 0) context.progress.status(line, { current: received, completed: true });
     if (handle === undefined) {
       throw new BuildError(`the build has no local source named ${JSON.stringify(name)}`, {
         code: "LOCAL_SOURCE_MISSING",

@@ -84,6 +84,8 @@ export interface SessionPort {
   localDir(name: string, request: LocalFolderRequest): Promise<LocalFolderHandle | undefined>;
   /** The OCI store `id` of this session or of the one named; undefined when there is none. */
   ociStore(id: string, sessionId?: string): OciStore | undefined;
+  /** A folder of the client's for caches, by its path there; absent: paths are this machine's. */
+  cacheStore?(path: string): SessionBlobs | undefined;
   /** Credentials for registries; absent: those of this machine's user. */
   readonly credentials?: SessionCredentials | undefined;
   /** A secret's bytes, or undefined when the client has none of that id. */

@@ -28,7 +28,7 @@ import { Caches, LostLayers, RemoteResults } from "../cache/index.ts";
 import { createExporter } from "../exporters/index.ts";
 import type { CacheExport, LostLayer } from "../cache/index.ts";
 import type { SessionPort } from "../ports/index.ts";
-import { GitSource, HttpSource, ImageSource, OciLayoutSource } from "../sources/index.ts";
+import { GitSource, HttpSource, ImageSource, OciLayoutSource, SessionStores } from "../sources/index.ts";
 import { Store } from "../store/index.ts";
 import { AskerCredentials, askedBy } from "./asker.ts";
 import { runExporters } from "./export.ts";
@@ -87,13 +87,13 @@ export class Engine implements AsyncDisposable {
   readonly #lost: LostLayers;
   readonly #exports = new Map<Job<EngineResult>, readonly CacheExport[]>();
 
-  private constructor(options: EngineOptions, { store, workers, images, lost, client }: EngineParts) {
+  private constructor(options: EngineOptions, { store, workers, images, lost, client, sessions }: EngineParts) {
     this.#options = options;
     this.store = store;
     this.#client = client;
     this.workers = workers;
     this.#bases = options.standInBases === true ? withStandIns({ images, engine: this }) : images;
-    this.#layouts = new OciLayoutSource(store.content);
+    this.#layouts = new OciLayoutSource(store.content, sessions);
     this.#web = new HttpSource({ refs: store.refs, records: store.sources, transport: this.#transport });
     this.cacheMounts = new CacheMounts(join(options.root, "cachemounts"), store.db);
     // What clients sent is nobody else's to read.
@@ -129,6 +129,7 @@ export class Engine implements AsyncDisposable {
       remoteResults,
       client,
       cacheMounts: this.cacheMounts,
+      sessions,
       openRemote: (remote) => images.openRemote(remote),
     });
     this.#solver = new Solver({
@@ -175,6 +176,7 @@ export class Engine implements AsyncDisposable {
         openRemote: () => (remote) => images!.openRemote(remote),
       });
       const { registries } = options;
+      const sessions = new SessionStores();
       const client = new RegistryClient({
         credentials: new AskerCredentials(new DockerCredentials()),
         ...(registries ? { registries } : {}),
@@ -183,9 +185,10 @@ export class Engine implements AsyncDisposable {
         content: store.content,
         client,
         local: { lookup: (name) => store.images.get(name) },
+        sessions,
         onNote: (text) => engine?.note(text),
       });
-      engine = new Engine(options, { store, workers, images, lost, client });
+      engine = new Engine(options, { store, workers, images, lost, client, sessions });
       return engine;
     } catch (error) {
       await workers[Symbol.asyncDispose]();
@@ -223,10 +226,10 @@ export class Engine implements AsyncDisposable {
       logDir: newLogDir(this.#options.root, request.Ref),
     });
     const note = (text: string) => progress.internal(digestOf(`note ${text}`), `[internal] ${text}`).completed();
-    const exports = this.#caches.exports(request, progress);
+    const exports = this.#caches.exports(request, { session, progress });
     this.#notes.add(note);
     const job = this.#solver.job(progress);
-    const importing = this.#caches.import(request.Cache?.Imports ?? [], progress, options.signal);
+    const importing = this.#caches.import(request.Cache?.Imports ?? [], { session, progress, signal: options.signal });
     try {
       const build = { job, context, progress, ready: () => importing };
       const result = await this.#frontend(request, build, options);
@@ -287,7 +290,7 @@ export class Engine implements AsyncDisposable {
         if (lost.length === 0 || run.signal.aborted) {
           const kind = run.signal.aborted ? "canceled" : "failed";
           await Promise.all(run.exports.map((each) => each.finish({ kind, ids: [], layers: new Set() })));
-          if (kind === "failed") await this.#caches.exportMounts(run.request, run.progress, run.signal);
+          if (kind === "failed") await this.#caches.exportMounts(run.request, run, run.signal);
           throw error;
         }
         for (const each of lost) {
@@ -321,7 +324,7 @@ export class Engine implements AsyncDisposable {
         signal,
       }),
       ...exports.map((each) => each.finish(outcome)),
-      this.#caches.exportMounts(request, progress, signal).then(() => ({})),
+      this.#caches.exportMounts(request, { session, progress }, signal).then(() => ({})),
     ]);
     return Object.assign({}, ...cached, exported) as Record<string, string>;
   }
@@ -471,6 +474,7 @@ interface EngineParts {
   readonly images: ImageSource;
   readonly lost: LostLayers;
   readonly client: RegistryClient;
+  readonly sessions: SessionStores;
 }
 
 /** What the frontends of one build share. */

@@ -93,6 +93,11 @@ export class Daemon implements AsyncDisposable {
     this.#server.addService(content.Content, contentService(history));
     this.#server.addRaw("/moby.buildkit.v1.Control/Session", (call) => this.#sessions.accept(call));
     this.#server.addService(gateway.LLBBridge, bridgeService(this.#builds));
+    // Clients send their traces; nobody here wants them.
+    this.#server.addRaw("/opentelemetry.proto.collector.trace.v1.TraceService/Export", async (call) => {
+      for await (const _spans of call.messages);
+      await call.send(new Uint8Array());
+    });
     this.#server.addService(health.Health, healthService(this.#draining.signal));
   }
 

@@ -66,6 +66,8 @@ function modernize(received: control.SolveRequest): control.SolveRequest {
   const epoch = received.FrontendAttrs["build-arg:SOURCE_DATE_EPOCH"];
   for (const exporter of exporters) {
     if (epoch !== undefined && epoch !== "") exporter.Attrs["source-date-epoch"] ??= epoch;
+    // As with buildkitd, an image that goes nowhere is in the cache alone: its clients have no way to remove kept ones.
+    if (exporter.Type === "image") exporter.Attrs["store"] ??= "false";
   }
   const cache = received.Cache ?? create(control.CacheOptionsSchema);
   const exports = [...cache.Exports];
@@ -138,6 +140,7 @@ function noSession(ref: string): SessionPort {
     id: `none-${ref}`,
     localDir: () => Promise.resolve(undefined),
     ociStore: () => undefined,
+    cacheStore: () => undefined,
     secret: () => Promise.resolve(undefined),
     sshAgent: () => Promise.resolve(undefined),
     output: () => undefined,

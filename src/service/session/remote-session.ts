@@ -101,6 +101,10 @@ export class RemoteSession implements SessionPort, AsyncDisposable {
     return connection === undefined ? undefined : { kind: "blobs", blobs: new RemoteBlobs(connection, `oci:${id}`) };
   }
 
+  cacheStore(path: string): RemoteBlobs {
+    return new RemoteBlobs(this.#connection, `local:${path}`);
+  }
+
   async secret(id: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {
     if (!this.#connection.supports(GET_SECRET)) return undefined;
     try {
