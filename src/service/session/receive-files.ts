@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { copyTrees } from "../../engine/exporters/index.ts";
 import { decodePacket, PacketType } from "../../formats/fsutil/index.ts";
-import { FolderReceivers } from "./remote-receive.ts";
+import { FolderSync } from "./remote-sync.ts";
 import type { PacketCall } from "./send-files.ts";
 
 export interface ReceiveFilesOptions {
@@ -28,7 +28,7 @@ export async function receiveFiles(call: PacketCall, options: ReceiveFilesOption
   const onAbort = () => ended || gone.abort(options.signal.reason);
   options.signal.addEventListener("abort", onAbort, { once: true });
   try {
-    await using receivers = new FolderReceivers();
+    await using receivers = new FolderSync();
     await receivers.receive(
       {
         batches: untilFin(call.batches, () => (ended = true)),
