@@ -11,11 +11,16 @@ export interface Run {
   readonly peakBytes: number;
 }
 
+export interface FinishedRun extends Run {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Runs a command to its end. @throws with its output when it fails. */
 export function run(
   argv: readonly string[],
   options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
-): Run {
+): FinishedRun {
   const report = `/tmp/slipway-bench-${process.pid}.time`;
   const timed = ["/usr/bin/time", "-f", "%U %S %M", "-o", report, ...argv];
   const started = process.hrtime.bigint();
@@ -24,7 +29,8 @@ export function run(
   if (result.status !== 0) throw new Error(`${argv.join(" ")}\n${result.stdout}${result.stderr}`);
   const [user, system, kilobytes] = readFileSync(report, "utf8").trim().split("\n").at(-1)!.split(" ").map(Number);
   rmSync(report);
-  return { wallMs, cpuMs: (user! + system!) * 1000, peakBytes: kilobytes! * 1024 };
+  const { stdout, stderr } = result;
+  return { wallMs, cpuMs: (user! + system!) * 1000, peakBytes: kilobytes! * 1024, stdout, stderr };
 }
 
 /** The least of several runs: what the machine can do when nobody disturbs. */

@@ -1,10 +1,12 @@
-// The speed promises, measured: each against a peer or a bare tool in the same run, printed as ratios. `npm run bench [NAME…]`.
+// The speed promises, measured: each against a peer or a bare tool in the same run, printed as ratios. `npm run bench [NAME…]`; `ci` has
+// a program and options of its own.
 // Needs root, a few GB of disk, and nothing else running on the machine.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { benchCi } from "./ci/run.ts";
 import { best, inTurns, mb, minus, run, times } from "./measure.ts";
 import type { Run } from "./measure.ts";
 
@@ -197,13 +199,18 @@ function peerBuild(dir: string): { name: string; run: Run | undefined } {
   }
 }
 
-try {
-  const names = process.argv.slice(2);
+function benchBuilds(names: readonly string[]): void {
   for (const [name, bench] of Object.entries(benches)) if (names.length === 0 || names.includes(name)) bench();
   rows.push(["peak memory of any build above", mb(peak), "", "", "< 300 MB"]);
   console.log(
     `\n| what | slipway | against | ratio | target |\n|---|---|---|---|---|\n${rows.map((each) => `| ${each.join(" | ")} |`).join("\n")}`,
   );
+}
+
+try {
+  const names = process.argv.slice(2);
+  if (names[0] === "ci") await benchCi(names.slice(1), slipway);
+  else benchBuilds(names);
 } finally {
   spawnSync("umount", ["-q", join(folder, "buildah/overlay")], { stdio: "ignore" });
   rmSync(folder, { recursive: true, force: true });

@@ -89,6 +89,7 @@ const layers: LayerSource = {
       }),
     ),
   bring: () => Promise.resolve(),
+  tar: () => Promise.reject(new Error("not asked")),
 };
 
 function platformOf(architecture: string, overrides: Partial<ExportPlatform> = {}): ExportPlatform {

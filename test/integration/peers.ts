@@ -42,10 +42,13 @@ export function withoutDocker(): string | false {
 
 /** A Docker Engine of its own. Dispose to stop it and remove all that it made. */
 export class DockerPeer implements AsyncDisposable {
+  /** Its main process. */
+  readonly pid: number;
   readonly #home: string;
   readonly #stop: () => Promise<void>;
 
-  private constructor(home: string, stop: () => Promise<void>) {
+  private constructor(home: string, pid: number, stop: () => Promise<void>) {
+    this.pid = pid;
     this.#home = home;
     this.#stop = stop;
   }
@@ -57,11 +60,17 @@ export class DockerPeer implements AsyncDisposable {
 
   /**
    * Starts an engine that pulls from `registry` without TLS: the modern one with containerd's image store, or the distribution's
-   * with the classic one. One at a time on a machine: they share a bridge.
+   * with the classic one. One at a time on a machine, for they share a bridge, unless the network namespace is the caller's own. With
+   * `cgroup`, a path below the hierarchies, it and its containers run in that group.
    */
-  static async start(registry: string, kind: "modern" | "classic" = "modern"): Promise<DockerPeer> {
-    const home = mkdtempSync(join(tmpdir(), "slipway-dockerd-"));
-    const lock = openSync(join(tmpdir(), "slipway-dockerd.lock"), "a");
+  static async start(
+    registry: string,
+    kind: "modern" | "classic" = "modern",
+    options: { readonly cgroup?: string; readonly parent?: string; readonly ownNetwork?: boolean } = {},
+  ): Promise<DockerPeer> {
+    const { cgroup, parent = tmpdir(), ownNetwork = false } = options;
+    const home = mkdtempSync(join(parent, "slipway-dockerd-"));
+    const lock = openSync(join(ownNetwork ? home : tmpdir(), "slipway-dockerd.lock"), "a");
     while (!lockFile(lock, "exclusive")) await sleep(200);
     const config = join(home, "daemon.json");
     writeFileSync(
@@ -75,13 +84,19 @@ export class DockerPeer implements AsyncDisposable {
     const args = ["--config-file", config, "--data-root", join(home, "root"), "--exec-root", join(home, "exec")];
     args.push("-H", `unix://${home}/d.sock`, "-p", join(home, "pid"), "--iptables=false", "--ip6tables=false");
     args.push("--bip", "10.213.0.1/24");
+    if (cgroup !== undefined) args.push("--cgroup-parent", join("/", cgroup));
     const path = process.env["PATH"];
-    const child = spawn(kind === "modern" ? join(bin, "dockerd") : classicEngine, args, {
+    const program = kind === "modern" ? join(bin, "dockerd") : classicEngine;
+    const enter = `for procs in /sys/fs/cgroup/*/${cgroup}/cgroup.procs /sys/fs/cgroup/${cgroup}/cgroup.procs; do
+      if [ -e "$procs" ]; then echo $$ > "$procs" || true; fi
+    done; exec "$@"`;
+    const [first = "", ...others] = cgroup === undefined ? [program] : ["sh", "-c", enter, "sh", program];
+    const child = spawn(first, [...others, ...args], {
       stdio: ["ignore", log, log],
       env: { ...process.env, PATH: kind === "modern" ? `${bin}:${path}` : path },
     });
     const ended = once(child, "exit");
-    const peer = new DockerPeer(home, async () => {
+    const peer = new DockerPeer(home, child.pid ?? 0, async () => {
       child.kill("SIGTERM");
       await ended;
       await run("ip", ["link", "del", "docker0"]).catch(() => undefined);
@@ -108,6 +123,16 @@ export class DockerPeer implements AsyncDisposable {
     });
   }
 
+  /** The environment and first words of a command that drives its BuildKit with buildx. */
+  get buildxCommand(): { readonly argv: readonly string[]; readonly env: NodeJS.ProcessEnv } {
+    const buildxConfig = join(this.#home, "buildx");
+    mkdirSync(buildxConfig, { recursive: true });
+    return {
+      argv: [join(bin, "docker-buildx"), "--builder", "default"],
+      env: { ...process.env, DOCKER_HOST: this.host, BUILDX_CONFIG: buildxConfig },
+    };
+  }
+
   /** Runs docker's own command against the engine. */
   docker(args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
     return run("docker", args, { env: { PATH: process.env["PATH"], DOCKER_HOST: this.host, HOME: this.#home } });
@@ -115,11 +140,8 @@ export class DockerPeer implements AsyncDisposable {
 
   /** Runs buildx against the engine's own BuildKit. */
   buildx(args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
-    const buildxConfig = join(this.#home, "buildx");
-    mkdirSync(buildxConfig, { recursive: true });
-    return run(join(bin, "docker-buildx"), ["--builder", "default", ...args], {
-      env: { ...process.env, DOCKER_HOST: `unix://${this.#home}/d.sock`, BUILDX_CONFIG: buildxConfig },
-    });
+    const { argv, env } = this.buildxCommand;
+    return run(argv[0]!, [...argv.slice(1), ...args], { env });
   }
 
   /** Builds; resolves with each step's state. A step from the cache whose layer is then brought for the output stays cached. */

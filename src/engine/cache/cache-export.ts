@@ -3,8 +3,8 @@
 // finished. What can't be had or written is left out and told, never an error of a step.
 // Counterpart: moby/buildkit solver/llbsolver/solver.go runCacheExporters, cache/remotecache/export.go.
 
-import { BuildError, Semaphore, isAbort, isBuildError, messageOf } from "../../base/index.ts";
-import type { Digest } from "../../base/index.ts";
+import { BuildError, isAbort, isBuildError, messageOf } from "../../base/index.ts";
+import type { Digest, Semaphore } from "../../base/index.ts";
 import { descriptorJson, goJson } from "../../formats/oci/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
 import type { CacheKeyStorage, StatusUpdate } from "../../graph/solver/index.ts";
@@ -50,6 +50,8 @@ export interface CacheExportOptions {
   readonly storage: CacheKeyStorage;
   readonly remoteResults: RemoteResults;
   readonly openRemote: RemoteOpener;
+  /** How many layers all exports of the engine pack and put at once: the steps come first. */
+  readonly places: Semaphore;
   /** Starts the step; called once, when there is something to show. */
   readonly startStep: () => ExportStep;
 }
@@ -61,8 +63,6 @@ export interface BuildOutcome {
   readonly layers: ReadonlySet<LayerId>;
 }
 
-/** How many layers are packed and put at once: the steps come first. */
-const PARALLEL = 2;
 const COMMIT_EVERY_MS = 2000;
 
 type Piece = { readonly layer: LayerId } | { readonly blob: Descriptor; readonly remote: string };
@@ -70,7 +70,6 @@ type Piece = { readonly layer: LayerId } | { readonly blob: Descriptor; readonly
 export class CacheExport {
   readonly #o: CacheExportOptions;
   readonly #controller = new AbortController();
-  readonly #places = new Semaphore(PARALLEL);
   readonly #written = new Map<string, Promise<Descriptor | undefined>>();
   readonly #ids = new Set<string>();
   /** Keys of results that take longer to make than to fetch. */
@@ -166,7 +165,7 @@ export class CacheExport {
     const { signal } = this.#controller;
     const known = "layer" in piece ? this.#known(piece.layer) : piece.blob;
     if (known !== undefined && (await this.#o.destination.has(known, signal))) return known;
-    return this.#places.run(async () => {
+    return this.#o.places.run(async () => {
       const descriptor = await this.#bring(piece, signal);
       if (descriptor === undefined || (await this.#o.destination.has(descriptor, signal))) return descriptor;
       const label = `writing layer ${descriptor.digest}`;

@@ -1,6 +1,7 @@
 // The caches of an engine: imported ones joined to the store's own keys, and the exports of running builds. One for each engine.
 
-import { digestOf, messageOf } from "../../base/index.ts";
+import { availableParallelism } from "node:os";
+import { Semaphore, digestOf, messageOf } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { RegistryClient } from "../../distribution/index.ts";
 import { parseReference, referenceName } from "../../formats/oci/index.ts";
@@ -63,6 +64,7 @@ export class Caches {
   readonly remoteResults: RemoteResults;
   readonly #o: CachesOptions;
   readonly #mounts: TravelingMounts;
+  readonly #places = new Semaphore(Math.max(1, Math.floor(availableParallelism() / 2)));
 
   constructor(options: CachesOptions) {
     this.#o = options;
@@ -143,12 +145,14 @@ export class Caches {
 
   /** An export for each entry of `--cache-to`. @throws CACHE_ATTRIBUTE_INVALID, CACHE_UNWRITABLE. */
   exports(request: control.SolveRequest, { session, progress }: CacheBuild): CacheExport[] {
+    const isLoaded = (output: number) => session.output(output)?.kind === "loader";
     const entries = (request.Cache?.Exports ?? []).filter(({ Type }) => Type !== "inline");
     return entries.map((entry, index) => {
       const { destination, settings } = this.#destination(entry, session);
       return new CacheExport({
         destination,
-        settings: { ...settings, pack: packLike(request, settings) },
+        settings: { ...settings, pack: packLike(request, settings, isLoaded) },
+        places: this.#places,
         refs: this.#o.store.refs,
         content: this.#o.store.content,
         storage: this.storage,
@@ -310,9 +314,17 @@ export class Caches {
 }
 
 /** One blob serves image and cache: the cache's compression is that of the outputs, where it is not given and they have one. */
-function packLike(request: control.SolveRequest, { pack, compressionChosen }: ExportSettings): ExportSettings["pack"] {
+function packLike(
+  request: control.SolveRequest,
+  { pack, compressionChosen }: ExportSettings,
+  isLoaded: (output: number) => boolean,
+): ExportSettings["pack"] {
   if (compressionChosen) return pack;
-  const packed = request.Exporters.find(({ Type }) => Type === "oci" || Type === "docker" || Type === "registry");
+  // What goes into an engine goes there as plain tars.
+  const packed = request.Exporters.find(
+    ({ Type, Attrs }, at) =>
+      (["oci", "docker", "registry"].includes(Type) || (Type === "image" && Attrs["push"] === "true")) && !isLoaded(at),
+  );
   const chosen = request.Exporters.find(({ Attrs }) => Attrs["compression"] !== undefined) ?? packed;
   // The fastest level: packing goes on beside steps that want the processors too.
   if (chosen === undefined) return { ...pack, compression: "zstd", level: 1 };

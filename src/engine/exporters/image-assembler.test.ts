@@ -39,6 +39,7 @@ function platformOf(extra: Partial<ExportPlatform> = {}): ExportPlatform {
     layers: {
       blobs: () => Promise.reject(new Error("not asked")),
       bring: () => Promise.reject(new Error("not asked")),
+      tar: () => Promise.reject(new Error("not asked")),
     },
     openTree: () => Promise.reject(new Error("not asked")),
     ...extra,

@@ -16,6 +16,8 @@ export interface MadeImage {
   readonly layers: readonly (readonly LayerBlob[])[];
   /** Brings the blob of one layer of one platform into the content store. */
   readonly bring: (platform: number, layer: number) => Promise<void>;
+  /** Brings one layer as an uncompressed tar. */
+  readonly tar: (platform: number, layer: number) => Promise<Descriptor>;
 }
 
 /** Packs the layers as `pack` and the options say and makes the image of them. */
@@ -36,7 +38,8 @@ export async function makeImage(
     context.progress(id, { completed: true });
   }
   const bring = (at: number, layer: number) => source.platforms[at]!.layers.bring(layer, packs[at]!, context.signal);
-  return { image, layers, bring };
+  const tar = (at: number, layer: number) => source.platforms[at]!.layers.tar(layer, packs[at]!, context.signal);
+  return { image, layers, bring, tar };
 }
 
 /** Counterpart: moby/buildkit exporter/containerimage/writer.go rewriteRemoteWithEpoch. */

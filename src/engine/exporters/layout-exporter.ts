@@ -79,7 +79,7 @@ export class LayoutExporter implements Exporter {
     loader: ImageLoader,
     context: ExportContext,
   ): Promise<Record<string, string>> {
-    const pack = this.#options.compressionChosen ? this.#options.pack : ({ compression: "none" } as const);
+    const pack = this.#options.compressionChosen ? this.#options.pack : ({ compression: "none", exact: true } as const);
     const made = await makeImage(source, this.#options, { ...pack, bytes: false }, context);
     await loadImage(made, { names, loader }, context);
     return imageResponse(made.image, made.image.root, names);

@@ -1,5 +1,6 @@
-// Loads an image into an engine's store: only the layers that it has not got, as they lie here, nothing compressed on the way. An engine
-// that turns out to miss one that it seemed to have gets everything. Counterpart: none: BuildKit sends the whole image as a tar.
+// Loads an image into an engine's store: only the layers that it has not got, nothing compressed on the way. The classic store gets plain
+// tars: it unpacks gzip several times slower than we do, and old ones know no zstd. An engine that turns out to miss a layer that it
+// seemed to have gets everything. Counterpart: none: BuildKit sends the whole image as a tar.
 
 import { isBuildError } from "../../base/index.ts";
 import type { ImageLoader, LoadedImage } from "../ports/index.ts";
@@ -22,7 +23,7 @@ export async function loadImage(
   { names, loader }: LoadOptions,
   context: ExportContext,
 ): Promise<void> {
-  const { image, layers: perPlatform, bring } = made;
+  const { image, layers: perPlatform, bring, tar } = made;
   const [platform, layers] = [image.images[0]!, perPlatform[0]!];
   const facts: LoadedImage = {
     names,
@@ -44,21 +45,29 @@ export async function loadImage(
     }
 
     async function send(known: number): Promise<void> {
-      const wanted = layers.slice(known);
-      await Promise.all(wanted.map((_, at) => bring(0, known + at)));
-      const sent = new Set<string>(wanted.map(({ descriptor }) => descriptor.digest));
-      const left = new Set<string>(layers.map(({ descriptor }) => descriptor.digest).filter((each) => !sent.has(each)));
-      const bytes = wanted.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+      const forDocker = survey.form === "docker";
+      const wanted = await Promise.all(
+        layers.slice(known).map(async ({ descriptor }, at) => {
+          if (forDocker) return tar(0, known + at);
+          await bring(0, known + at);
+          return descriptor;
+        }),
+      );
+      const sent = new Set<string>(wanted.map(({ digest }) => digest));
+      const all = [...layers.slice(0, known).map(({ descriptor }) => descriptor), ...wanted];
+      const left = new Set<string>(all.map(({ digest }) => digest).filter((each) => !sent.has(each)));
+      const bytes = wanted.reduce((sum, { size }) => sum + size, 0);
       await oneStep(
         context,
         `sending ${wanted.length} of ${layers.length} layers, ${bytes} bytes, to ${loader.name}`,
         () => undefined,
       );
-      for (const { descriptor } of wanted) {
-        await oneStep(context, `sending layer ${descriptor.digest} ${descriptor.size} bytes`, () => undefined);
+      for (const { digest, size } of wanted) {
+        await oneStep(context, `sending layer ${digest} ${size} bytes`, () => undefined);
       }
-      const blobs = blobsOf(image, context).filter(({ digest }) => !left.has(digest));
-      const entries = archiveEntries(image, blobs, { root: image.root, names, forDocker: survey.form === "docker" });
+      const inForm = { ...image, images: [{ ...platform, layers: all }] };
+      const blobs = blobsOf(inForm, context).filter(({ digest }) => !left.has(digest));
+      const entries = archiveEntries(inForm, blobs, { root: image.root, names, forDocker });
       await loader.load(
         facts,
         (stream) =>

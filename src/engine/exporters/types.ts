@@ -27,6 +27,8 @@ export interface LayerSource {
   blobs(options: PackOptions, signal?: AbortSignal): Promise<readonly LayerBlob[]>;
   /** Brings one layer's blob, as `blobs` with the same options describes it, into the content store. */
   bring(index: number, options: PackOptions, signal?: AbortSignal): Promise<void>;
+  /** Brings one layer as an uncompressed tar into the content store. */
+  tar(index: number, options: PackOptions, signal?: AbortSignal): Promise<Descriptor>;
 }
 
 /** One platform's result. */

@@ -129,6 +129,7 @@ function exportPlatform(build: PlatformResult, ref: Ref, run: ExportRun, stack: 
       bring: async (index, options, signal) => {
         await refs.forms.blob(ref.layers[index]!, { ...optionsOf(options)(index), bytes: true }, signal);
       },
+      tar: (index, options, signal) => refs.forms.tar(ref.layers[index]!, options, signal),
     },
     ...(build.baseConfig === undefined ? {} : { baseConfig: build.baseConfig }),
     ...(build.epoch === undefined ? {} : { sourceDateEpoch: build.epoch }),

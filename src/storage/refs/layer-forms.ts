@@ -7,6 +7,8 @@ import type { Digest } from "../../base/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
 import type { ContentStore } from "../content/index.ts";
 import type {
+  DecompressBlobInput,
+  DecompressedBlob,
   JobRunner,
   PackedLayer,
   PackLayerInput,
@@ -25,6 +27,8 @@ export interface PackOptions {
   readonly level?: number;
   /** Recompress layers that have a blob of another compression. Defaults to false: what is there is passed on. */
   readonly force?: boolean;
+  /** Layers made here get this compression even where they have a blob of another, so that what else is built beside does not show. */
+  readonly exact?: boolean;
   /**
    * Whether the bytes must be in the content store; a descriptor alone is enough otherwise. With "made", those of layers that
    * can be fetched from elsewhere need not be. Defaults to true.
@@ -74,6 +78,9 @@ export class LayerForms {
   readonly #o: LayerFormsOptions;
   readonly #packing = new FlightControl<LayerAsBlob>();
   readonly #unpacking = new FlightControl<void>();
+  readonly #tars = new FlightControl<Descriptor>();
+  /** The end of what is being made of a layer. */
+  readonly #busy = new Map<LayerId, Promise<void>>();
 
   constructor(options: LayerFormsOptions) {
     this.#o = options;
@@ -119,9 +126,56 @@ export class LayerForms {
 
   /** A blob of the layer: the one there is where its compression will do, else a new one. */
   async blob(layer: LayerId, options: PackOptions, signal?: AbortSignal): Promise<LayerAsBlob> {
-    const { compression, level, force, bytes, rewriteSeconds } = options;
-    const key = JSON.stringify([layer, compression, level, force, bytes, rewriteSeconds?.toString()]);
-    return this.#packing.do(key, (shared) => this.#blob(layer, options, shared), signal);
+    const { compression, level, force, exact, bytes, rewriteSeconds } = options;
+    const key = JSON.stringify([layer, compression, level, force, exact, bytes, rewriteSeconds?.toString()]);
+    return this.#packing.do(key, (shared) => this.#oneAtATime(layer, () => this.#blob(layer, options, shared)), signal);
+  }
+
+  /** The layer as an uncompressed tar in the content store, from its directory or from a compressed blob. */
+  async tar(layer: LayerId, options: PackOptions, signal?: AbortSignal): Promise<Descriptor> {
+    if (options.rewriteSeconds !== undefined)
+      return (await this.blob(layer, { ...options, compression: "none", bytes: true }, signal)).descriptor;
+    return this.#tars.do(layer, (shared) => this.#oneAtATime(layer, () => this.#tar(layer, shared)), signal);
+  }
+
+  /** What one learns of a layer by packing it spares the next who asks most of the work. */
+  async #oneAtATime<T>(layer: LayerId, work: () => Promise<T>): Promise<T> {
+    const before = this.#busy.get(layer);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#busy.set(layer, promise);
+    await before;
+    try {
+      return await work();
+    } finally {
+      if (this.#busy.get(layer) === promise) this.#busy.delete(layer);
+      resolve();
+    }
+  }
+
+  async #tar(layer: LayerId, signal: AbortSignal): Promise<Descriptor> {
+    const row = this.#o.rows.layer(layer);
+    const here = row?.diffId === undefined ? undefined : this.#o.content.info(row.diffId);
+    if (here !== undefined) return { mediaType: mediaTypes.none, digest: here.digest, size: here.sizeBytes };
+    const isMade = !this.#o.rows.blobs(layer).some(({ remote }) => remote !== undefined);
+    if (isMade && row?.unpacked === true) {
+      return (await this.#blob(layer, { compression: "none", exact: true }, signal)).descriptor;
+    }
+    const blob = await this.#bring(layer, signal);
+    if (compressionOf(blob.descriptor.mediaType) === "none") return blob.descriptor;
+    const output = this.#o.content.temporaryPath();
+    const blobPath = this.#o.content.path(blob.descriptor.digest);
+    const made = await this.#o.jobs.run<DecompressBlobInput, DecompressedBlob>(
+      "decompressBlob",
+      { blobPath, output },
+      { signal },
+    );
+    try {
+      this.#check(layer, blob, row?.diffId, made.digest);
+      this.#o.content.adopt(output, made.digest, made.sizeBytes);
+    } finally {
+      rmSync(output, { force: true });
+    }
+    return { mediaType: mediaTypes.none, digest: made.digest, size: made.sizeBytes };
   }
 
   async #blob(layer: LayerId, options: PackOptions, signal: AbortSignal): Promise<LayerAsBlob> {
@@ -170,9 +224,17 @@ export class LayerForms {
         ? {}
         : { annotations: { [REWRITTEN]: rewriteSeconds.toString(), [UNCOMPRESSED]: packed.diffId } }),
     };
+    const tar: Descriptor = {
+      mediaType: mediaTypes.none,
+      digest: packed.diffId,
+      size: packed.uncompressedSizeBytes,
+    };
     this.#o.rows.db.transaction(() => {
       if (rewriteSeconds === undefined) this.#o.rows.setDiffId(layer, packed.diffId);
       this.#o.rows.addBlob(layer, { descriptor, remote: undefined });
+      // Whoever wants it described as it lies need not pack it again.
+      if (rewriteSeconds === undefined && options.compression !== "none")
+        this.#o.rows.addBlob(layer, { descriptor: tar, remote: undefined });
     });
     return { descriptor, diffId: packed.diffId, createdMs: row.createdMs };
   }
@@ -272,14 +334,14 @@ export function withoutMarks(descriptor: Descriptor): Descriptor {
   return { ...descriptor, annotations };
 }
 
-function suits(blob: LayerBlob, { force, compression, rewriteSeconds }: PackOptions): boolean {
+function suits(blob: LayerBlob, { force, exact, compression, rewriteSeconds }: PackOptions): boolean {
   const { descriptor, remote } = blob;
   const has = compressionOf(descriptor.mediaType);
   const rewritten = rewrittenDiffId(blob) === undefined ? undefined : descriptor.annotations![REWRITTEN]!;
   if (rewriteSeconds?.toString() !== rewritten) return false;
   if (rewritten !== undefined) return has === compression;
   // An uncompressed form of a layer made here says only that something wanted it described.
-  if (force === true || (remote === undefined && has === "none")) return has === compression;
+  if (force === true || (remote === undefined && (exact === true || has === "none"))) return has === compression;
   return true;
 }
 

@@ -1,3 +1,4 @@
+export type { DecompressBlobInput, DecompressedBlob } from "./decompress-blob.ts";
 export { entryDigest, startEntryHash } from "./entry-digest.ts";
 export type { EntryDigestOptions, EntryHeader } from "./entry-digest.ts";
 export { DiskTree, hashTree } from "./hash-tree.ts";

@@ -2,6 +2,7 @@
 
 import { directContext, type Job, type JobContext } from "../../system/workers/index.ts";
 import { extractChanges, flattenLayers } from "./copy-layers.ts";
+import { decompressBlob } from "./decompress-blob.ts";
 import { diskUsage } from "./disk-usage.ts";
 import { listFolder, stageChanges } from "./folder-changes.ts";
 import { hashTree } from "./hash-tree.ts";
@@ -14,6 +15,7 @@ import { unpackLayer } from "./unpack-layer.ts";
 export const snapshotJobs: Readonly<Record<string, Job>> = {
   packLayer,
   unpackLayer,
+  decompressBlob,
   settleLayer,
   removeTree,
   diskUsage,

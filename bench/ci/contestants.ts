@@ -1,0 +1,236 @@
+// Who takes part in the CI benchmark, and how each does a job: a fresh engine, a fresh store, commands as a workflow has them.
+
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { DockerPeer } from "../../test/integration/peers.ts";
+import { run } from "../measure.ts";
+import { readPhases } from "./phases.ts";
+import type { Phases } from "./phases.ts";
+import { changedService, greeting, imageName, serviceNames, writeBakeFile } from "./services.ts";
+
+export type Job = "plain" | "export" | "restored" | "changed";
+export type Tool = "slipway" | "buildx" | "docker" | "docker-buildkit";
+
+export interface Contestant {
+  readonly id: string;
+  readonly name: string;
+  readonly engine: "classic" | "modern";
+  readonly tool: Tool;
+  readonly jobs: readonly Job[];
+}
+
+const all = ["plain", "export", "restored", "changed"] as const;
+
+export const contestants: readonly Contestant[] = [
+  { id: "slipway-20", name: "Slipway, into Docker 20.10", engine: "classic", tool: "slipway", jobs: all },
+  { id: "slipway-28", name: "Slipway, into Docker 28", engine: "modern", tool: "slipway", jobs: all },
+  { id: "buildkit-28", name: "Docker 28's BuildKit, buildx bake", engine: "modern", tool: "buildx", jobs: all },
+  {
+    id: "docker-20",
+    name: "Docker 20.10, docker build, six in turn",
+    engine: "classic",
+    tool: "docker",
+    jobs: ["plain"],
+  },
+  {
+    id: "docker-20-buildkit",
+    name: "Docker 20.10, DOCKER_BUILDKIT=1, six in turn",
+    engine: "classic",
+    tool: "docker-buildkit",
+    jobs: ["plain"],
+  },
+];
+
+export interface JobResult {
+  readonly wallMs: number;
+  readonly restoreMs: number;
+  /** Of builder, engine and steps. */
+  readonly cpuMs: number | undefined;
+  /** Most that the builder's own processes held at once. */
+  readonly peakBytes: number;
+  readonly phases: Phases | undefined;
+  /** Of the cache folders after the job; undefined without a cache. */
+  readonly cacheBytes: number | undefined;
+  readonly cacheFolders: number;
+}
+
+export interface Bench {
+  readonly folder: string;
+  readonly slipway: string;
+  readonly registry: string;
+  readonly base: string;
+  /** Contexts of the services: as they are, and with the changed line. */
+  readonly contexts: { readonly plain: string; readonly changed: string };
+}
+
+/** Runs one job from nothing to the end; the cache that it leaves replaces the contestant's earlier one. @throws when a result is wrong. */
+export async function runJob(bench: Bench, contestant: Contestant, job: Job): Promise<JobResult> {
+  const { tool } = contestant;
+  const group = new CpuGroup(`slipway-bench-${process.pid}`);
+  const work = join(bench.folder, "job");
+  rmSync(work, { recursive: true, force: true });
+  const contexts = join(work, "project");
+  cpSync(job === "changed" ? bench.contexts.changed : bench.contexts.plain, contexts, { recursive: true });
+  const loaded = job === "changed" ? [changedService] : serviceNames;
+  const saved = join(bench.folder, "saved", contestant.id);
+  const cache = join(contexts, "cache");
+  const cacheDir = (service: string) => (tool === "buildx" ? `cache/${service}` : "cache");
+  const usesCache = job !== "plain";
+  writeBakeFile(contexts, {
+    base: bench.base,
+    loaded,
+    cacheFrom: job === "restored" || job === "changed" ? (name) => `type=local,src=${cacheDir(name)}` : undefined,
+    cacheTo: job === "export" || job === "changed" ? (name) => `type=local,dest=${cacheDir(name)},mode=max` : undefined,
+  });
+  let result: JobResult;
+  {
+    await using engine = await DockerPeer.start(bench.registry, contestant.engine, {
+      cgroup: group.path,
+      parent: bench.folder,
+      ownNetwork: true,
+    });
+    const before = group.usedMs();
+    const restored = job === "restored" || job === "changed" ? run(["cp", "-a", saved, cache]) : undefined;
+    const built =
+      tool === "slipway" || tool === "buildx"
+        ? bake(bench, tool, engine, contexts, join(work, "state"))
+        : inTurn(bench, tool, engine, contexts);
+    const after = group.usedMs();
+    const sizes = usesCache ? folderBytes(cache) : undefined;
+    result = {
+      wallMs: built.wallMs + (restored?.wallMs ?? 0),
+      restoreMs: restored?.wallMs ?? 0,
+      cpuMs:
+        before === undefined || after === undefined ? undefined : built.cpuMs + (restored?.cpuMs ?? 0) + after - before,
+      peakBytes: tool === "slipway" ? built.peakBytes : built.peakBytes + peakOf(engine.pid),
+      phases: built.phases,
+      cacheBytes: sizes,
+      cacheFolders: usesCache && tool === "buildx" ? serviceNames.length : 1,
+    };
+    for (const service of loaded) await check(engine, service, job === "changed");
+  }
+  if (job === "export") {
+    rmSync(saved, { recursive: true, force: true });
+    mkdirSync(join(bench.folder, "saved"), { recursive: true });
+    run(["cp", "-a", cache, saved]);
+  }
+  rmSync(work, { recursive: true, force: true });
+  group.remove();
+  return result;
+}
+
+interface Built {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+  readonly peakBytes: number;
+  readonly phases: Phases | undefined;
+}
+
+function bake(bench: Bench, tool: "slipway" | "buildx", engine: DockerPeer, contexts: string, root: string): Built {
+  const { argv, env } =
+    tool === "buildx"
+      ? engine.buildxCommand
+      : { argv: [bench.slipway], env: { ...process.env, DOCKER_HOST: engine.host, SLIPWAY_NAMESPACE: undefined } };
+  const state = tool === "slipway" ? ["--root", root] : [];
+  // Attestations are left out: the engine's own builder makes them for some outputs, and they say nothing of the job.
+  const plain = tool === "buildx" ? ["--provenance=false"] : [];
+  const done = run(
+    [...argv, "bake", ...state, ...plain, "-f", "docker-bake.json", "--allow", "fs=*", "--progress", "rawjson"],
+    {
+      cwd: contexts,
+      env,
+    },
+  );
+  return { ...done, phases: readPhases(done.stderr) };
+}
+
+function inTurn(bench: Bench, tool: "docker" | "docker-buildkit", engine: DockerPeer, contexts: string): Built {
+  const env = { ...process.env, DOCKER_HOST: engine.host, DOCKER_BUILDKIT: tool === "docker" ? "0" : "1" };
+  const runs = serviceNames.map((service) =>
+    run(["/usr/bin/docker", "build", "-t", imageName(service), "--build-arg", `BASE=${bench.base}`, service], {
+      cwd: contexts,
+      env,
+    }),
+  );
+  return {
+    wallMs: runs.reduce((sum, each) => sum + each.wallMs, 0),
+    cpuMs: runs.reduce((sum, each) => sum + each.cpuMs, 0),
+    peakBytes: Math.max(...runs.map((each) => each.peakBytes)),
+    phases: undefined,
+  };
+}
+
+const seen = new Map<string, string>();
+
+/** Runs a loaded image: it must say what its sources say, and hold what everybody else's holds. */
+async function check(engine: DockerPeer, service: string, isChanged: boolean): Promise<void> {
+  const { stdout } = await engine.docker(["run", "--rm", "--network", "none", imageName(service)]);
+  const wanted = greeting(service, isChanged);
+  if (!stdout.startsWith(`${wanted} modules `))
+    throw new Error(`${service}: said ${JSON.stringify(stdout)}, not ${wanted}`);
+  const known = seen.get(wanted);
+  if (known !== undefined && known !== stdout)
+    throw new Error(`${service}: said ${stdout} where another builder's said ${known}`);
+  seen.set(wanted, stdout);
+}
+
+function folderBytes(folder: string): number {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((path) => statSync(join(folder, path)))
+    .reduce((sum, stat) => sum + (stat.isFile() ? stat.size : 0), 0);
+}
+
+/** Largest resident sets of an engine's main process and of the children that it has, added. */
+function peakOf(pid: number): number {
+  const peak = (each: number) =>
+    Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/status`, "utf8"))?.[1] ?? 0) * 1024;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+  return [pid, ...children.map(Number)].reduce((sum, each) => sum + peak(each), 0);
+}
+
+/** A control group that counts the processor time of an engine and its containers. */
+class CpuGroup {
+  readonly path: string;
+  readonly #usage: string | undefined;
+  readonly #isUnified: boolean;
+
+  constructor(path: string) {
+    this.path = path;
+    const unified = join("/sys/fs/cgroup", path);
+    const separate = join("/sys/fs/cgroup/cpuacct", path);
+    this.#isUnified = exists("/sys/fs/cgroup/cgroup.controllers");
+    try {
+      mkdirSync(this.#isUnified ? unified : separate, { recursive: true });
+      this.#usage = this.#isUnified ? join(unified, "cpu.stat") : join(separate, "cpuacct.usage");
+    } catch {
+      this.#usage = undefined;
+    }
+  }
+
+  /** Undefined on machines without such groups. */
+  usedMs(): number | undefined {
+    if (this.#usage === undefined) return undefined;
+    const text = readFileSync(this.#usage, "utf8");
+    return this.#isUnified ? Number(/^usage_usec (\d+)/m.exec(text)?.[1]) / 1000 : Number(text) / 1e6;
+  }
+
+  remove(): void {
+    const hierarchies = this.#isUnified ? [""] : readdirSync("/sys/fs/cgroup");
+    for (const hierarchy of hierarchies) removeGroup(join("/sys/fs/cgroup", hierarchy, this.path));
+  }
+}
+
+function removeGroup(path: string): void {
+  if (!exists(path)) return;
+  for (const each of readdirSync(path, { withFileTypes: true }))
+    if (each.isDirectory()) removeGroup(join(path, each.name));
+  try {
+    rmdirSync(path);
+  } catch {
+    // A process that is just ending is still in it; an empty group does no harm.
+  }
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}

@@ -1,0 +1,112 @@
+// The whole CI job, measured: six services built cold, with cache export, from a restored cache, and with one changed line, by Slipway,
+// by Docker 28's BuildKit and by plain Docker 20.10. `npm run bench -- ci [--quick] [--state DIR] [--rounds N] [--only ID,…]`.
+// Every job starts from an empty store and a new engine; the rounds of all contestants go in turns, so that all meet the same machine.
+// It runs in a network namespace of its own, where the engines' bridge disturbs nobody's.
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { withoutClassicDocker, withoutDocker } from "../../test/integration/peers.ts";
+import { startBaseRegistry } from "./base-image.ts";
+import { contestants, runJob } from "./contestants.ts";
+import type { Contestant, Job, JobResult } from "./contestants.ts";
+import { report } from "./report.ts";
+import { fullSize, quickSize, writeServices } from "./services.ts";
+
+const INSIDE = "SLIPWAY_BENCH_NETWORK";
+
+/** Runs the benchmark; prints as it goes, and the tables at the end. */
+export async function benchCi(args: readonly string[], slipway: string): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: "boolean", default: false },
+      state: { type: "string" },
+      rounds: { type: "string" },
+      only: { type: "string" },
+      json: { type: "string" },
+    },
+  });
+  const kind = values.quick ? "busybox" : "debian";
+  if (process.env[INSIDE] === undefined) {
+    const state = values.state ?? mkdtempSync(join(benchDir(), "slipway-bench-base-"));
+    try {
+      // The packages of the base image come from outside.
+      await using _registry = await startBaseRegistry(state, { kind, slipway });
+      enterOwnNetwork([...args, "--state", state]);
+    } finally {
+      if (values.state === undefined) rmSync(state, { recursive: true, force: true });
+    }
+    return;
+  }
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
+  const folder = mkdtempSync(join(benchDir(), "slipway-bench-ci-"));
+  const chosen = chooseContestants(values.only?.split(","));
+  try {
+    await using registry = await startBaseRegistry(values.state!, { kind, slipway });
+    const size = values.quick ? quickSize : fullSize;
+    const contexts = { plain: join(folder, "plain"), changed: join(folder, "changed") };
+    writeServices(contexts.plain, { isChanged: false, size });
+    writeServices(contexts.changed, { isChanged: true, size });
+    const bench = { folder, slipway, registry: registry.host, base: registry.base, contexts };
+    const results = new Map<Contestant, Map<Job, JobResult[]>>(chosen.map((each) => [each, new Map()]));
+    for (let round = 0; round < rounds; round++) {
+      for (const job of ["plain", "export", "restored", "changed"] as const) {
+        // Each round begins with another, so that nobody always comes after the same one.
+        const order = chosen.map((_, at) => chosen[(at + round) % chosen.length]!);
+        for (const contestant of order.filter(({ jobs }) => jobs.includes(job))) {
+          const result = await runJob(bench, contestant, job);
+          const ofJob = results.get(contestant)!;
+          ofJob.set(job, [...(ofJob.get(job) ?? []), result]);
+          console.log(progressLine(round, contestant, job, result));
+        }
+      }
+    }
+    console.log(`\n${report(results)}`);
+    if (values.json !== undefined) {
+      const plain = [...results].map(([{ id }, jobs]) => ({ id, jobs: Object.fromEntries(jobs) }));
+      writeFileSync(values.json, JSON.stringify(plain, undefined, 1));
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function benchDir(): string {
+  return process.env["SLIPWAY_BENCH_DIR"] ?? tmpdir();
+}
+
+function enterOwnNetwork(args: readonly string[]): void {
+  const script = 'ip link set lo up && exec "$@"';
+  const program = [process.execPath, ...process.execArgv, process.argv[1]!, "ci", ...args];
+  const { status, error } = spawnSync("unshare", ["--net", "--", "sh", "-c", script, "sh", ...program], {
+    stdio: "inherit",
+    env: { ...process.env, [INSIDE]: "1" },
+  });
+  if (error !== undefined) throw error;
+  process.exitCode = status ?? 1;
+}
+
+function chooseContestants(ids: readonly string[] | undefined): Contestant[] {
+  const unknown = ids?.find((id) => !contestants.some((each) => each.id === id));
+  if (unknown !== undefined)
+    throw new Error(`no contestant ${unknown}; there are ${contestants.map(({ id }) => id).join(", ")}`);
+  return contestants.filter((each) => {
+    if (ids !== undefined && !ids.includes(each.id)) return false;
+    const reason = each.engine === "classic" ? withoutClassicDocker() : withoutDocker();
+    if (reason !== false) console.log(`${each.name} is left out: ${reason}`);
+    return reason === false;
+  });
+}
+
+function progressLine(round: number, { id }: Contestant, job: Job, result: JobResult): string {
+  const seconds = (ms: number | undefined) => (ms === undefined ? "?" : `${(ms / 1000).toFixed(1)} s`);
+  const { phases } = result;
+  const parts =
+    phases === undefined
+      ? ""
+      : ` restore ${seconds(result.restoreMs)} build ${seconds(phases.buildMs)} load ${seconds(phases.loadMs)} export ${seconds(phases.exportMs)} ran ${phases.ranSteps}`;
+  return `round ${round + 1} ${id} ${job}: ${seconds(result.wallMs)} (${seconds(result.cpuMs)} CPU)${parts}`;
+}
