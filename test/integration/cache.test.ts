@@ -191,6 +191,33 @@ test("targets, platforms and concurrent builds export to one folder; all of them
   assert.deepEqual(unreferenced(exportDir), []);
 });
 
+test("builds that import one cache at once keep it until each is done", async () => {
+  const dir = context(
+    [
+      "ARG BASE=scratch",
+      "FROM $BASE AS slow",
+      "ARG N",
+      "RUN sleep 1 && : $N && echo same > /x",
+      "FROM $BASE",
+      "COPY --from=slow /x /y",
+      "RUN cat /y /y > /z",
+    ].join("\n"),
+  );
+  const importDir = join(folder("shared"), "c");
+  await freshBuild(dir, { exportDir: importDir, args: { "build-arg:N": "1" } });
+  await using engine = await Engine.open({ root: join(bench.home, "shared-import") });
+  const [short, long] = await Promise.all([
+    bench.build(engine, dir, { importDir, args: { "build-arg:N": "1" } }),
+    bench.build(engine, dir, { importDir, args: { "build-arg:N": "2" } }),
+  ]);
+  assert.deepEqual([...new Set(Object.values(workSteps(short.steps)))], ["cached"]);
+  assert.deepEqual(workSteps(long.steps), {
+    "[slow] RUN sleep 1 && : 2 && echo same > /x": "done",
+    "[stage-1] COPY --from=slow /x /y": "cached",
+    "[stage-1] RUN cat /y /y > /z": "cached",
+  });
+});
+
 test("two builds export to one registry reference at once; the union hits, from indexes too", async () => {
   for (const more of [{}, { "image-manifest": "false" }, { "image-manifest": "false", "oci-mediatypes": "false" }]) {
     const ref = `${bench.registry.host}/cache/shared:c${++count}`;

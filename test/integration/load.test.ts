@@ -174,6 +174,24 @@ for (const [kind, skip] of kinds) {
       assert.equal(await runs("app:2"), "two");
     });
 
+    test("with a cache beside it, whatever the cache's layers are compressed with, here and on a fresh store", async () => {
+      const cache = join(home, `${kind}-cache`);
+      const args = ["--build-arg=WHAT=cached", "-t", "app:cached"];
+      const fresh = (name: string) => ["--root", join(home, `${kind}-${name}`)];
+      const exported = await load(...fresh("exporting"), ...args, `--cache-to=type=local,dest=${cache},mode=max`);
+      assert.equal(exported.code, 0, exported.stderr);
+      assert.equal(await runs("app:cached"), "cached");
+      await docker.docker(["rmi", "-f", "app:cached", "app:1", "app:other", "app:2"]);
+      await docker.docker(["image", "prune", "-af"]);
+      const imported = await load(...fresh("importing"), ...args, `--cache-from=type=local,src=${cache}`);
+      assert.equal(imported.code, 0, imported.stderr);
+      assert.match(imported.stderr, /RUN echo cached > \/what\n#\d+ CACHED/);
+      assert.equal(await runs("app:cached"), "cached");
+      assert.equal((await load("-t", "app:1")).code, 0);
+      assert.equal((await load("-t", "app:other")).code, 0);
+      assert.equal((await load("-t", "app:2", "--build-arg=WHAT=two")).code, 0);
+    });
+
     test("a wrong guess costs a second try", async () => {
       await using memory = await Remembering.open(docker.host.slice("unix://".length), join(home, `${kind}.sock`));
       const through = (...argv: string[]) =>

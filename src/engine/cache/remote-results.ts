@@ -11,6 +11,8 @@ const PREFIX = "remote:";
 const DIFF_ID = "containerd.io/uncompressed";
 
 interface RemoteResult {
+  /** How many imports have it. */
+  holders: number;
   readonly blobs: readonly Descriptor[];
   /** What the ref store's opener takes. */
   readonly remote: string;
@@ -29,16 +31,22 @@ export class RemoteResults {
     return id.startsWith(PREFIX);
   }
 
-  /** Makes a result known and returns its id; undefined for one whose layers do not say what they unpack to. */
+  /**
+   * Makes a result known until it is removed as often as it was added; returns its id. Undefined for one whose layers do not say what
+   * they unpack to.
+   */
   add(blobs: readonly Descriptor[], remote: string): string | undefined {
     if (!blobs.every((blob) => diffIdOf(blob) !== undefined)) return undefined;
     const id = `${PREFIX}${digestOf(`${remote}\n${blobs.map(({ digest }) => digest).join("\n")}`)}`;
-    this.#results.set(id, { blobs, remote });
+    const known = this.#results.get(id);
+    if (known === undefined) this.#results.set(id, { blobs, remote, holders: 1 });
+    else known.holders++;
     return id;
   }
 
   remove(id: string): void {
-    this.#results.delete(id);
+    const known = this.#results.get(id);
+    if (known !== undefined && --known.holders === 0) this.#results.delete(id);
   }
 
   exists(id: string): boolean {
