@@ -31,6 +31,16 @@ export function withoutClassicDocker(): string | false {
   return existsSync(classicEngine) ? false : `no ${classicEngine}; install the distribution's docker.io`;
 }
 
+/** The real buildx. */
+export const buildxProgram: string = join(bin, "docker-buildx");
+
+/** Why buildx can't be used here, or false. */
+export function withoutBuildx(): string | false {
+  return existsSync(buildxProgram)
+    ? false
+    : `no ${buildxProgram}; set SLIPWAY_PEERS to a folder with bin/docker-buildx`;
+}
+
 /** Why the modern Docker Engine can't be used here, or false. */
 export function withoutDocker(): string | false {
   if (process.getuid?.() !== 0) return "Docker Engine needs root";

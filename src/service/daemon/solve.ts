@@ -66,6 +66,8 @@ function modernize(received: control.SolveRequest): control.SolveRequest {
   const epoch = received.FrontendAttrs["build-arg:SOURCE_DATE_EPOCH"];
   for (const exporter of exporters) {
     if (epoch !== undefined && epoch !== "") exporter.Attrs["source-date-epoch"] ??= epoch;
+    // Buildx's note to itself.
+    delete exporter.Attrs["prefer-image-digest"];
     // As with buildkitd, an image that goes nowhere is in the cache alone: its clients have no way to remove kept ones.
     if (exporter.Type === "image") exporter.Attrs["store"] ??= "false";
   }
