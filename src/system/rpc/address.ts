@@ -57,13 +57,20 @@ export function formatAddress(address: Address): string {
 /** A connected socket. @throws RpcError UNAVAILABLE when nobody answers, or the certificates don't fit. */
 export function dialAddress(
   address: Address,
-  options: { readonly tls: TlsOptions | undefined; readonly signal: AbortSignal | undefined },
+  options: {
+    readonly tls: TlsOptions | undefined;
+    readonly signal: AbortSignal | undefined;
+    /** Offered in the TLS handshake; HTTP/2 by default. */
+    readonly protocols?: readonly string[];
+  },
 ): Promise<Socket> {
   if (address.kind === "fd") throw new Error("a listener's descriptor can't be dialled");
   const target = address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
-  const { tls, signal } = options;
+  const { tls, signal, protocols = ["h2"] } = options;
   return new Promise((resolve, reject) => {
-    const socket = tls ? connectTls({ ...target, ...clientTls(address, tls) }) : connectNet(target);
+    const socket = tls
+      ? connectTls({ ...target, ...clientTls(address, tls), ALPNProtocols: [...protocols] })
+      : connectNet(target);
     socket.setNoDelay(true);
     const fail = (error: unknown) => {
       socket.destroy();
@@ -85,7 +92,6 @@ export function dialAddress(
 function clientTls(address: Address, tls: TlsOptions): ConnectionOptions {
   const name = tls.serverName ?? (address.kind === "tcp" ? address.host : "localhost");
   return {
-    ALPNProtocols: ["h2"],
     minVersion: "TLSv1.2",
     // A literal address can't be a server name; the certificate is checked against it all the same.
     ...(/^[\d.]+$|:/.test(name) ? {} : { servername: name }),

@@ -7,6 +7,9 @@ import { dialAddress } from "./address.ts";
 import type { Address, TlsOptions } from "./address.ts";
 import { ClientCall } from "./client-call.ts";
 import type { Metadata } from "./metadata.ts";
+import { ResumableStream } from "./resumable.ts";
+import { dialResumable } from "./resume-client.ts";
+import type { DialResumableOptions } from "./resume-client.ts";
 import { DEFAULT_MAX_MESSAGE_BYTES, keepAlive, SESSION_OPTIONS, widen } from "./settings.ts";
 import { RpcError, StatusCode } from "./status.ts";
 
@@ -15,6 +18,8 @@ export interface ChannelOptions {
   readonly signal?: AbortSignal | undefined;
   /** Of an answer; 16 MiB by default. */
   readonly maxMessageBytes?: number;
+  /** Of a connection over TLS to a server of ours, which outlives its sockets. */
+  readonly resume?: Pick<DialResumableOptions, "giveUpMs" | "signOfLifeMs" | "silenceMs">;
   /** Pings an otherwise silent peer; none by default. */
   readonly keepAlive?: { readonly intervalMs: number; readonly timeoutMs: number };
 }
@@ -48,8 +53,12 @@ export class Channel implements AsyncDisposable {
 
   /** @throws RpcError UNAVAILABLE when nobody answers there. */
   static async dial(address: Address, options: ChannelOptions = {}): Promise<Channel> {
-    const duplex = await dialAddress(address, { tls: options.tls, signal: options.signal });
-    return new Channel(duplex, options, options.tls ? "https" : "http");
+    const { tls, signal } = options;
+    if (tls === undefined) return new Channel(await dialAddress(address, { tls, signal }), options, "http");
+    const duplex = await dialResumable(address, { tls, signal, ...options.resume });
+    // Such a stream watches its connections itself, and must not be given up with one of them.
+    const { keepAlive: _, ...rest } = options;
+    return new Channel(duplex, duplex instanceof ResumableStream ? rest : options, "https");
   }
 
   /** Over a connected duplex, which the channel owns from here on. */

@@ -2,13 +2,17 @@
 // What a handler does wrong ends its call; what a peer does wrong ends its connection; neither disturbs another.
 
 import type { DescService } from "@bufbuild/protobuf";
-import { createSecureServer, createServer, performServerHandshake } from "node:http2";
-import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import { createServer, performServerHandshake } from "node:http2";
+import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import type { AddressInfo, Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { createServer as createTlsServer } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { messageOf } from "../../base/index.ts";
 import type { Address, TlsOptions } from "./address.ts";
+import { RESUME_PROTOCOL } from "./resume-hello.ts";
+import { ResumeServer } from "./resume-server.ts";
+import type { ResumeServerOptions } from "./resume-server.ts";
 import { claimSocketPath } from "./socket-path.ts";
 import { StreamCall } from "./server-call.ts";
 import type { PeerInfo, RawHandler } from "./server-call.ts";
@@ -23,6 +27,8 @@ export interface RpcServerOptions {
   /** What a handler's error is told as; {@link toRpcError} by default. */
   readonly describeError?: (error: unknown, path: string) => RpcError;
   readonly keepAlive?: { readonly intervalMs: number; readonly timeoutMs: number };
+  /** Of streams that outlive their connections. */
+  readonly resume?: ResumeServerOptions;
 }
 
 export interface ListenOptions {
@@ -46,6 +52,7 @@ export class RpcServer {
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #listeners = new Set<Listener>();
   readonly #running = new Set<Promise<void>>();
+  readonly #resumed = new Set<ResumeServer>();
   readonly #options: RpcServerOptions;
 
   constructor(options: RpcServerOptions = {}) {
@@ -73,19 +80,7 @@ export class RpcServer {
 
   /** @throws the system's error where the address can't be had. */
   async listen(address: Address, options: ListenOptions = {}): Promise<Listener> {
-    const { tls } = options;
-    const server = tls
-      ? (createSecureServer({
-          ...SERVER_SESSION_OPTIONS,
-          ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-          ...(tls.key === undefined ? {} : { key: tls.key }),
-          ...(tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }),
-          ALPNProtocols: ["h2"],
-          minVersion: "TLSv1.2",
-        }) as unknown as Http2Server)
-      : createServer(SERVER_SESSION_OPTIONS);
-    server.on("session", (session) => this.#accept(session, peerOf(session.socket, address)));
-    server.on("sessionError", () => undefined);
+    const server = options.tls === undefined ? this.#plainServer(address) : this.#tlsServer(address, options.tls);
     await listenOn(server, address, options);
     const bound = server.address();
     const listener: Listener = {
@@ -99,6 +94,35 @@ export class RpcServer {
     };
     this.#listeners.add(listener);
     return listener;
+  }
+
+  #plainServer(address: Address): Server {
+    const server = createServer(SERVER_SESSION_OPTIONS);
+    server.on("session", (session) => this.#accept(session, peerOf(session.socket, address)));
+    server.on("sessionError", () => undefined);
+    return server;
+  }
+
+  /** HTTP/2 over TLS, and resumable streams for clients that offer them. */
+  #tlsServer(address: Address, tls: TlsOptions): Server {
+    const server = createTlsServer({
+      ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+      ...(tls.key === undefined ? {} : { key: tls.key }),
+      ...(tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }),
+      ALPNProtocols: [RESUME_PROTOCOL, "h2"],
+      minVersion: "TLSv1.2",
+    });
+    const serve = (duplex: Duplex, socket: TLSSocket) =>
+      this.#accept(performServerHandshake(duplex, SERVER_SESSION_OPTIONS), peerOf(socket, address));
+    const resumed = new ResumeServer((stream, socket) => serve(stream, socket as TLSSocket), this.#options.resume);
+    this.#resumed.add(resumed);
+    server.on("secureConnection", (socket) => {
+      socket.on("error", () => undefined);
+      if (socket.alpnProtocol === RESUME_PROTOCOL) void resumed.accept(socket);
+      else serve(socket, socket);
+    });
+    server.on("tlsClientError", () => undefined);
+    return server;
   }
 
   /** Serves one connection; resolves when it is gone. */
@@ -120,6 +144,7 @@ export class RpcServer {
   async close(): Promise<void> {
     const listeners = [...this.#listeners].map((listener) => listener.close());
     for (const session of this.#sessions) session.destroy();
+    for (const resumed of this.#resumed) resumed.close();
     await Promise.all(listeners);
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
@@ -184,7 +209,7 @@ function isGrpc(contentType: unknown): boolean {
   return typeof contentType === "string" && /^application\/grpc($|[+;])/.test(contentType);
 }
 
-async function listenOn(server: Http2Server, address: Address, options: ListenOptions): Promise<void> {
+async function listenOn(server: Server, address: Address, options: ListenOptions): Promise<void> {
   if (address.kind === "unix") return claimSocketPath(server, address.path, options);
   const where = address.kind === "tcp" ? { host: address.host, port: address.port } : { fd: address.fd };
   await new Promise<void>((resolve, reject) => {
