@@ -125,8 +125,10 @@ async function suite(t: TestContext, client: Client, registry: string): Promise<
       assert.match(tarList(join(project.dir, `${type}.tar`)), /index\.json/);
     }
     await client.ok("build", "-t", "out:1", "-o", "type=oci,tar=false,dest=layout", dir);
-    const { manifests } = JSON.parse(client.read("layout/index.json")) as { manifests: { annotations: object }[] };
-    assert.equal((manifests[0]?.annotations as Record<string, string>)["org.opencontainers.image.ref.name"], "1");
+    const { manifests } = JSON.parse(client.read("layout/index.json")) as {
+      manifests: { annotations: Record<string, string> }[];
+    };
+    assert.equal(manifests[0]?.annotations["org.opencontainers.image.ref.name"], "1");
   });
 
   await t.test("a context that is unchanged, then changed", async () => {

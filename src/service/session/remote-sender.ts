@@ -6,12 +6,21 @@ import { BuildError, byteString, errnoOf, fsPath } from "../../base/index.ts";
 import type { ByteString } from "../../base/index.ts";
 import { decodePacket, encodeData, encodeFin, encodeStat, goMode, PacketType } from "../../formats/fsutil/index.ts";
 import type { FileStat } from "../../formats/fsutil/index.ts";
+import { listLocal } from "../../engine/sources/index.ts";
+import type { LocalFilter } from "../../engine/sources/index.ts";
 import { getXattr, listXattrs, splitDevice } from "../../system/linux/index.ts";
 
 const CHUNK = 256 * 1024;
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 const S_IFSOCK = 0o140000;
+
+export interface FolderSenderOptions {
+  /** What of the folder is sent; all of it by default. */
+  readonly filter?: LocalFilter;
+  /** Owners are sent as root's: a build's context has none of its own. */
+  readonly asRoot?: boolean;
+}
 
 export class FolderSender {
   readonly #root: ByteString;
@@ -23,9 +32,9 @@ export class FolderSender {
   #reading: { readonly id: number; readonly fd: number | undefined } | undefined;
   #finished = false;
 
-  constructor(folder: string) {
+  constructor(folder: string, { filter = {}, asRoot = false }: FolderSenderOptions = {}) {
     this.#root = byteString(folder);
-    this.#walk = walkFolder(this.#root);
+    this.#walk = walkFolder(this.#root, filter, asRoot);
   }
 
   /** Whether both sides have said their last word. */
@@ -101,18 +110,20 @@ export class FolderSender {
   }
 }
 
-/** Every entry below a folder, in the order of file sync. */
-function* walkFolder(root: ByteString): Generator<FileStat> {
+/** Every entry below a folder that the filter lets through, in the order of file sync. */
+function* walkFolder(root: ByteString, filter: LocalFilter, asRoot: boolean): Generator<FileStat> {
   const inodes = new Map<bigint, ByteString>();
+  const listing = listLocal(root, filter);
   function* visit(dir: ByteString): Generator<FileStat> {
-    const names = fs.readdirSync(fsPath(dir === "" ? root : `${root}/${dir}`), "latin1").sort();
-    for (const name of names) {
+    for (const { name } of listing.get(dir) ?? []) {
       const path = dir === "" ? name : `${dir}/${name}`;
       const place = `${root}/${path}`;
-      const stat = fs.lstatSync(fsPath(place), { bigint: true });
+      const stat = fs.lstatSync(fsPath(place), { bigint: true, throwIfNoEntry: false });
+      if (stat === undefined) continue; // removed since it was listed
       const first = !stat.isDirectory() && stat.nlink > 1n ? inodes.get(stat.ino) : undefined;
       if (first === undefined && !stat.isDirectory() && stat.nlink > 1n) inodes.set(stat.ino, path);
-      yield describe(stat, { path, place, first });
+      const entry = describe(stat, { path, place, first });
+      yield asRoot ? { ...entry, uid: 0, gid: 0 } : entry;
       if (stat.isDirectory()) yield* visit(path);
     }
   }
