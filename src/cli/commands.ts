@@ -8,6 +8,7 @@ import { daemon } from "./daemon.ts";
 import { create } from "./create.ts";
 import { du } from "./du.ts";
 import { features } from "./features.ts";
+import { history } from "./history.ts";
 import { images } from "./images.ts";
 import { inspect } from "./inspect.ts";
 import { ls } from "./ls.ts";
@@ -35,5 +36,6 @@ export const commands: readonly CommandDefinition[] = [
   stop,
   rm,
   features,
+  history,
   version,
 ];

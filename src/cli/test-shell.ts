@@ -66,6 +66,12 @@ function fakeBuilder(
       builder.solved.push({ request, session });
       return solve(request, session, options);
     },
+    history: {
+      list: () => Promise.resolve([]),
+      logs: () => Promise.resolve(),
+      blob: () => Promise.resolve(new Uint8Array()),
+      remove: () => Promise.resolve(),
+    },
     convert: () => Promise.resolve({ multiPlatform: false, builds: [] }),
     diskUsage: () => Promise.resolve(records),
     prune(options, onRecord) {

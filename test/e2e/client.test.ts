@@ -238,6 +238,22 @@ async function suite(t: TestContext, client: Client, registry: string): Promise<
     assert.match(missing.output, /"\/nofile": not found/);
   });
 
+  await t.test("history: what ran, what it said, why it failed", async () => {
+    const failing = project.context(
+      `FROM scratch AS history\nCOPY busybox /bin/busybox\n${run("busybox echo said; exit 3")}`,
+    );
+    await client.slipway("build", failing);
+    assert.match(await client.ok("history", "ls", "--filter", "status=error"), /Error/);
+    assert.match(await client.ok("history", "logs"), /said\n/);
+    const inspected = await client.ok("history", "inspect");
+    assert.match(inspected, /3 \| >>> RUN/);
+    const { Ref } = JSON.parse(await client.ok("history", "inspect", "--format", "json")) as { Ref: string };
+    await client.ok("history", "export", "-o", "record.dockerbuild", Ref);
+    assert.match(tarList(join(project.dir, "record.dockerbuild")), /index\.json/);
+    assert.equal((await client.ok("history", "rm", Ref)).trim(), Ref);
+    assert.doesNotMatch(await client.ok("history", "ls"), new RegExp(Ref));
+  });
+
   await t.test("bake: targets that others start from", async () => {
     writeFileSync(
       join(project.dir, "docker-bake.json"),

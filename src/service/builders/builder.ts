@@ -100,6 +100,23 @@ export interface Converted {
   }[];
 }
 
+/** Records of builds that run or have ended. */
+export interface BuildRecords {
+  /** Newest first, fifty at most; `filters` as BuildKit has them (`status==error`). */
+  list(options: { readonly ref?: string; readonly filters?: readonly string[] }): Promise<BuildRecord[]>;
+  /** A build's progress from its start to its end, as it was told then. @throws BUILD_UNKNOWN. */
+  logs(ref: string, onStatus: (status: control.StatusResponse) => void, signal: AbortSignal): Promise<void>;
+  /** What a record names. @throws BLOB_NOT_FOUND. */
+  blob(digest: string): Promise<Uint8Array>;
+  /** @throws RECORD_UNKNOWN. */
+  remove(ref: string): Promise<void>;
+}
+
+export interface BuildRecord {
+  readonly record: control.BuildHistoryRecord;
+  readonly isRunning: boolean;
+}
+
 export interface Builder extends AsyncDisposable {
   readonly name: string;
   readonly driver: "embedded" | "remote";
@@ -111,6 +128,7 @@ export interface Builder extends AsyncDisposable {
    * (`FrontendInputs`), as `target:` contexts of bake do. Builds nothing but what the frontend reads.
    */
   convert(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<Converted>;
+  readonly history: BuildRecords;
   diskUsage(options: { readonly filters: readonly string[] }): Promise<UsageRecord[]>;
   /** Removes records; each is reported as it goes. */
   prune(options: PruneOptions, onRecord: (record: UsageRecord) => void, signal: AbortSignal): Promise<void>;

@@ -19,6 +19,7 @@ import type {
   UsageRecord,
 } from "./builder.ts";
 import { listCacheMounts, removeCacheMounts } from "./cache-mounts.ts";
+import { EmbeddedHistory } from "./embedded-history.ts";
 import { diskUsage, prune } from "./usage.ts";
 import { describeImage, findImage, listImages, removeImage } from "./images.ts";
 
@@ -36,17 +37,19 @@ class EmbeddedBuilder implements Builder {
   readonly name = "default";
   readonly driver = "embedded";
   readonly location: string;
+  readonly history: EmbeddedHistory;
   readonly #engine: Engine;
   #built = false;
 
   constructor(location: string, engine: Engine) {
     this.location = location;
     this.#engine = engine;
+    this.history = new EmbeddedHistory(location, engine.store.lock.runDir);
   }
 
   async solve(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<ExporterResponse> {
     this.#built = true;
-    return await this.#engine.solve(request, session, options);
+    return await this.history.record(request, options, (recorded) => this.#engine.solve(request, session, recorded));
   }
 
   convert(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<Converted> {

@@ -1,5 +1,7 @@
 export type {
   Builder,
+  BuildRecord,
+  BuildRecords,
   CacheMountRecord,
   CacheMountTransfer,
   CachePlace,

@@ -14,6 +14,7 @@ import { putLocalCacheIndex } from "../../engine/cache/index.ts";
 import { readDescriptor, tryParseReference } from "../../formats/oci/index.ts";
 import { control } from "../../formats/proto/index.ts";
 import type { gateway } from "../../formats/proto/index.ts";
+import { RemoteHistory } from "./remote-history.ts";
 import { cachePlaces, fromRemote, openSession, solveRemotely } from "../client/index.ts";
 import type { BuildkitConnection, OpenedSession } from "../client/index.ts";
 import type {
@@ -40,12 +41,14 @@ export interface RemoteBuilderOptions {
 /** Dispose to close the connection. */
 export class RemoteBuilder implements Builder {
   readonly driver = "remote";
+  readonly history: RemoteHistory;
   readonly #o: RemoteBuilderOptions;
   /** Sessions that definitions still refer to. */
   readonly #kept: OpenedSession[] = [];
 
   constructor(options: RemoteBuilderOptions) {
     this.#o = options;
+    this.history = new RemoteHistory(options.connection);
   }
 
   get name(): string {

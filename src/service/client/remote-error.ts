@@ -12,7 +12,7 @@ import type { StatusDetail } from "../../system/rpc/index.ts";
 /** Errors of other kinds come back as they are. */
 export function fromRemote(error: unknown, builder: string): unknown {
   if (!(error instanceof RpcError)) return error;
-  const sources = error.details.flatMap((detail) => sourceOf(detail));
+  const sources = sourcesOf(error.details);
   const vertex = error.details.flatMap((detail) => read(detail, "errdefs.Vertex", errdefs.VertexSchema) ?? [])[0];
   const lost = error.status === "Unavailable";
   return new BuildError(withoutPrefixes(error.message), {
@@ -29,6 +29,11 @@ export function fromRemote(error: unknown, builder: string): unknown {
 /** Our own line says it already. */
 function withoutPrefixes(message: string): string {
   return message.replace(/^(failed to solve: )+/, "");
+}
+
+/** The places in sources that details name. */
+export function sourcesOf(details: readonly StatusDetail[]): SourceSpan[] {
+  return details.flatMap((detail) => sourceOf(detail));
 }
 
 function sourceOf(detail: StatusDetail): SourceSpan[] {

@@ -5,65 +5,26 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, raceAbort } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
-import type { control } from "../../formats/proto/index.ts";
 import type { LlbBridge } from "../../frontends/gateway/index.ts";
-import { StatusLog } from "./status-log.ts";
+import { BuildLog } from "../history/index.ts";
 
 /** How long those who name a build wait for it. */
 const ARRIVAL_MS = 10_000;
 /** A build that ended is told of for so long. */
 const KEPT_MS = 30_000;
 
-export interface StepCounts {
-  readonly total: number;
-  readonly completed: number;
-  readonly cached: number;
-  readonly warnings: number;
-}
-
-export class RunningBuild {
-  readonly ref: string;
-  readonly startedMs = Date.now();
+export class RunningBuild extends BuildLog {
   /** The bridge of a client that drives the build itself. */
   readonly bridge = Promise.withResolvers<LlbBridge>();
-  readonly log: StatusLog;
-  readonly #steps = new Map<string, { completed: boolean; cached: boolean }>();
-  #warnings = 0;
-  #ended = false;
 
   constructor(ref: string, logFile: string) {
-    this.ref = ref;
-    this.log = new StatusLog(logFile);
+    super(ref, logFile);
     this.bridge.promise.catch(() => undefined);
   }
 
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  get counts(): StepCounts {
-    const steps = [...this.#steps.values()];
-    return {
-      total: steps.length,
-      completed: steps.filter(({ completed }) => completed).length,
-      cached: steps.filter(({ cached }) => cached).length,
-      warnings: this.#warnings,
-    };
-  }
-
-  tell(status: control.StatusResponse): void {
-    for (const { digest, completed, cached } of status.vertexes) {
-      this.#steps.set(digest, { completed: completed !== undefined, cached });
-    }
-    this.#warnings += status.warnings.length;
-    this.log.append(status);
-  }
-
-  /** Returns the digest of the log. */
-  end(): Digest {
-    this.#ended = true;
+  override end(): Digest {
     this.bridge.reject(unknownBuild(this.ref));
-    return this.log.end();
+    return super.end();
   }
 }
 

@@ -6,7 +6,7 @@ import { BuildError, isDigest } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { content } from "../../formats/proto/index.ts";
 import type { ServiceImplementation } from "../../system/rpc/index.ts";
-import type { BuildHistory } from "./history.ts";
+import type { BuildHistory } from "../history/index.ts";
 
 const CHUNK = 1024 * 1024;
 

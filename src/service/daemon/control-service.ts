@@ -10,13 +10,13 @@ import { parseDigest } from "../../base/index.ts";
 import { diskUsage, prune } from "../builders/index.ts";
 import type { UsageRecord } from "../builders/index.ts";
 import { sendTime } from "./clock-header.ts";
-import type { BuildHistory } from "./history.ts";
+import type { BuildHistory } from "../history/index.ts";
 import { historyMethods } from "./history-service.ts";
-import { BuildRecording } from "./recording.ts";
+import { BuildRecording } from "../history/index.ts";
 import { runSolve } from "./solve.ts";
 import type { SolveHost } from "./solve.ts";
-import { readStatusLog } from "./status-log.ts";
-import { wireError } from "./wire-error.ts";
+import { readStatusLog } from "../history/index.ts";
+import { wireError } from "../history/index.ts";
 
 export interface ControlHost extends SolveHost {
   readonly history: BuildHistory;

@@ -16,10 +16,10 @@ import { bridgeService } from "./bridge-service.ts";
 import { Builds } from "./builds.ts";
 import { contentService } from "./content-service.ts";
 import { controlService, statusHandler } from "./control-service.ts";
-import { BuildHistory } from "./history.ts";
-import type { HistoryLimits } from "./history.ts";
+import { BuildHistory } from "../history/index.ts";
+import type { HistoryLimits } from "../history/index.ts";
 import { healthService } from "./health-service.ts";
-import { wireError } from "./wire-error.ts";
+import { wireError } from "../history/index.ts";
 import { workerRecord } from "./worker-record.ts";
 
 export interface DaemonOptions extends EngineOptions {

@@ -5,8 +5,8 @@ import { BuildError } from "../../base/index.ts";
 import { control } from "../../formats/proto/index.ts";
 import type { ServerCall, ServiceImplementation } from "../../system/rpc/index.ts";
 import { sendTime } from "./clock-header.ts";
-import type { BuildHistory } from "./history.ts";
-import { parseRecordFilters } from "./history-filter.ts";
+import type { BuildHistory } from "../history/index.ts";
+import { parseRecordFilters } from "../history/index.ts";
 
 type HistoryMethods = Pick<ServiceImplementation<typeof control.Control>, "listenBuildHistory" | "updateBuildHistory">;
 

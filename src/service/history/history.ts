@@ -1,4 +1,5 @@
 // Records of builds: a message each, and the blobs that it names, logs first. Files first, the record last; what no record names goes.
+// Several processes may keep records in one folder: what others have written is read before anything is judged to be too much.
 // Counterpart: moby/buildkit solver/llbsolver/history.
 
 import { createHash } from "node:crypto";
@@ -20,6 +21,8 @@ export interface HistoryLimits {
 export const DEFAULT_HISTORY: HistoryLimits = { maxAgeMs: 48 * 3600_000, maxEntries: 50 };
 
 const RECORD = ".record";
+/** A blob that no record names stays so long: another process may be about to write the record. */
+const UNNAMED_MS = 10 * 60_000;
 
 export class BuildHistory {
   readonly #dir: string;
@@ -29,22 +32,27 @@ export class BuildHistory {
   readonly #active = new Map<string, control.BuildHistoryRecord>();
   readonly #listeners = new Set<(event: control.BuildHistoryEvent) => void>();
 
-  /** Reads what is there; a record that can't be read is left out. @throws as node's fs. */
+  /** Makes the folder where it is not there. @throws as node's fs. */
   constructor(dir: string, limits: HistoryLimits = DEFAULT_HISTORY) {
     this.#dir = dir;
     this.#limits = limits;
     this.#blobs = join(dir, "blobs");
     fs.mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
-    for (const name of fs.readdirSync(dir)) {
+  }
+
+  #read(): void {
+    this.#records.clear();
+    for (const name of fs.readdirSync(this.#dir)) {
       if (!name.endsWith(RECORD)) continue;
+      const path = join(this.#dir, name);
       try {
-        const record = fromBinary(control.BuildHistoryRecordSchema, fs.readFileSync(join(dir, name)));
+        const record = fromBinary(control.BuildHistoryRecordSchema, fs.readFileSync(path));
         this.#records.set(record.Ref, record);
-      } catch {
-        fs.rmSync(join(dir, name), { force: true });
+      } catch (error) {
+        // Gone meanwhile, or no record at all.
+        if (errnoOf(error) === undefined) fs.rmSync(path, { force: true });
       }
     }
-    this.#trim();
   }
 
   /** A build begins. */
@@ -66,6 +74,7 @@ export class BuildHistory {
     try {
       const blob = this.#blobPath(log.digest);
       if (!fs.existsSync(blob)) fs.linkSync(log.file, blob);
+      fs.utimesSync(blob, new Date(), new Date());
       const ended = create(control.BuildHistoryRecordSchema, facts);
       const record: control.BuildHistoryRecord = { ...ended, ...started };
       Object.assign(
@@ -107,11 +116,14 @@ export class BuildHistory {
   }
 
   find(ref: string): control.BuildHistoryRecord | undefined {
-    return this.#active.get(ref) ?? this.#records.get(ref);
+    const known = this.#active.get(ref) ?? this.#records.get(ref);
+    if (known === undefined) this.#read();
+    return known ?? this.#records.get(ref);
   }
 
   /** What is known now, the newest first, with what it is: running or complete. */
   list(): control.BuildHistoryEvent[] {
+    this.#read();
     const event = (type: control.BuildHistoryEventType) => (record: control.BuildHistoryRecord) =>
       create(control.BuildHistoryEventSchema, { type, record });
     return [
@@ -144,8 +156,8 @@ export class BuildHistory {
   }
 
   #known(ref: string): control.BuildHistoryRecord {
-    const record = this.#records.get(ref);
-    if (record !== undefined) return record;
+    const record = this.find(ref);
+    if (record !== undefined && !this.#active.has(ref)) return record;
     throw new BuildError(`no record of a build ${ref}`, { code: "RECORD_UNKNOWN", status: "NotFound" });
   }
 
@@ -157,6 +169,7 @@ export class BuildHistory {
 
   /** Drops the oldest beyond the limits; pinned ones stay. */
   #trim(): void {
+    this.#read();
     const before = Date.now() - this.#limits.maxAgeMs;
     const loose = [...this.#records.values()]
       .filter(({ pinned }) => !pinned)
@@ -175,8 +188,11 @@ export class BuildHistory {
         for (const each of info?.Attestations ?? []) named.add(each.digest);
       }
     }
+    const limit = Date.now() - UNNAMED_MS;
     for (const name of fs.readdirSync(this.#blobs)) {
-      if (!named.has(`sha256:${name}`)) fs.rmSync(join(this.#blobs, name), { force: true });
+      if (named.has(`sha256:${name}`)) continue;
+      const path = join(this.#blobs, name);
+      if ((fs.lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) < limit) fs.rmSync(path, { force: true });
     }
   }
 

@@ -7,16 +7,16 @@ import { AnySchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { redact } from "../../base/index.ts";
 import { type control, rpc } from "../../formats/proto/index.ts";
 import type { RpcError } from "../../system/rpc/index.ts";
-import type { RunningBuild } from "./builds.ts";
+import type { BuildLog } from "./build-log.ts";
 import type { BuildHistory } from "./history.ts";
 
 type Facts = MessageInitShape<typeof control.BuildHistoryRecordSchema>;
 
 export class BuildRecording {
   readonly #history: BuildHistory | undefined;
-  readonly #build: RunningBuild;
+  readonly #build: BuildLog;
 
-  constructor(history: BuildHistory, request: control.SolveRequest, build: RunningBuild) {
+  constructor(history: BuildHistory, request: control.SolveRequest, build: BuildLog) {
     this.#build = build;
     this.#history = request.Internal ? undefined : history;
     this.#history?.start({
