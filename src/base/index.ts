@@ -7,3 +7,4 @@ export type { BuildErrorOptions, LineRange, SourceSpan, Status } from "./errors.
 export { FlightControl, raceAbort } from "./flight.ts";
 export { TaskScope } from "./scope.ts";
 export { Semaphore } from "./semaphore.ts";
+export { packageVersion } from "./version.ts";

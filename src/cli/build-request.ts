@@ -17,12 +17,12 @@ import { parseCacheEntries } from "./cache-options.ts";
 import { Failure } from "./error.ts";
 import {
   annotations,
+  attestationAttributes,
   entitlements,
   extraHosts,
   keyValues,
   resourceLimits,
   resourceNames,
-  wantedAttestations,
 } from "./build-values.ts";
 import { goBool, type FlagValues } from "./flags.ts";
 import { later } from "./later.ts";
@@ -46,15 +46,6 @@ export interface RequestParts {
 export function refuseLaterFeatures(flags: FlagValues, env: RequestParts["env"]): void {
   if (flags.list("policy").length > 0) throw later("--policy");
   if ((env["EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"] ?? "") !== "") throw later("a source policy");
-  const attestations = wantedAttestations(flags.list("attest"), {
-    provenance: flags.string("provenance"),
-    sbom: flags.string("sbom"),
-  });
-  if (attestations.length > 0)
-    throw later(
-      `attestations (${attestations.join(", ")})`,
-      "leave the flag out, or say --provenance=false --sbom=false",
-    );
 }
 
 /** Things that docker accepts and that change nothing here; said on stderr. */
@@ -168,6 +159,8 @@ function frontendAttributes({ flags, env, inputs, defaultArgs }: RequestParts): 
     ...flags.list("resource"),
   ];
   for (const [name, value] of resourceLimits(limits)) attributes.set(name, value);
+  const shorthands = { provenance: flags.string("provenance"), sbom: flags.string("sbom") };
+  for (const [name, value] of attestationAttributes(flags.list("attest"), shorthands, env)) attributes.set(name, value);
   return attributes;
 }
 

@@ -187,35 +187,72 @@ export function annotations(values: readonly string[]): Map<string, string> {
   return result;
 }
 
-/** Types of attestations that are asked for, in `--attest`'s syntax; `type=x,disabled=true` asks for none. */
-export function wantedAttestations(attests: readonly string[], shorthands: Readonly<Record<string, string>>): string[] {
+/**
+ * Frontend attributes of `--attest`, `--provenance` and `--sbom`; of two of one type the first counts. Where provenance is not spoken
+ * of, an image that can hold it says the least: so do buildx's builds, unless BUILDX_NO_DEFAULT_ATTESTATIONS is set.
+ */
+export function attestationAttributes(
+  attests: readonly string[],
+  shorthands: Readonly<Record<"provenance" | "sbom", string>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Map<string, string> {
   const entries = [...attests];
-  for (const [type, value] of Object.entries(shorthands)) {
+  for (const type of ["provenance", "sbom"] as const) {
+    const value = shorthands[type];
     if (value === "") continue;
     const enabled = goBool(value);
     entries.push(enabled === undefined ? `type=${type},${value}` : `type=${type},disabled=${!enabled}`);
   }
-  const wanted: string[] = [];
-  for (const entry of entries) {
-    let type = "";
-    let disabled = false;
-    for (const field of parseCsv(entry)) {
-      const { key, value } = cut(field, "=");
-      if (value === undefined) throw new Error(`invalid value ${field}`);
-      if (key.trim().toLowerCase() === "type") type = value;
-      if (key.trim().toLowerCase() === "disabled") {
-        const parsed = goBool(value);
-        if (parsed === undefined)
-          throw new Error(
-            `invalid value ${field}: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`,
-          );
-        disabled = parsed;
-      }
-    }
-    if (type === "") throw new Error("attestation type not specified");
-    if (!disabled) wanted.push(type);
+  const found = new Map<string, string | undefined>();
+  for (const { type, disabled, fields } of entries.map(parseAttest)) {
+    if (!found.has(type)) found.set(type, disabled ? undefined : [`type=${type}`, ...fields].map(csvField).join(","));
   }
-  return wanted;
+  if (!found.has("provenance") && !isTrue(env, "BUILDX_NO_DEFAULT_ATTESTATIONS"))
+    found.set("provenance", "mode=min,inline-only=true");
+  return new Map(Array.from(found).flatMap(([type, text]) => (text === undefined ? [] : [[`attest:${type}`, text]])));
+}
+
+function parseAttest(entry: string): { type: string; disabled: boolean; fields: readonly string[] } {
+  let type = "";
+  let disabled = false;
+  const attributes = new Map<string, string>();
+  for (const field of parseCsv(entry)) {
+    const { key, value } = cut(field, "=");
+    if (value === undefined) throw new Error(`invalid value ${field}`);
+    switch (key.trim().toLowerCase()) {
+      case "type":
+        type = value;
+        break;
+      case "disabled":
+        disabled = parseDisabled(field, value);
+        break;
+      default:
+        attributes.set(key, value);
+    }
+  }
+  if (type === "") throw new Error("attestation type not specified");
+  const sorted = [...attributes].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return { type, disabled, fields: sorted.map(([key, value]) => `${key}=${value}`) };
+}
+
+function parseDisabled(field: string, value: string): boolean {
+  const parsed = goBool(value);
+  if (parsed === undefined)
+    throw new Error(`invalid value ${field}: strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`);
+  return parsed;
+}
+
+function csvField(text: string): string {
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function isTrue(env: Readonly<Record<string, string | undefined>>, name: string): boolean {
+  const text = env[name];
+  if (text === undefined) return false;
+  const parsed = goBool(text);
+  if (parsed === undefined)
+    throw new Error(`invalid ${name}: strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return parsed;
 }
 
 /** Text around the first separator; `value` is undefined without one. */

@@ -30,7 +30,7 @@ export const build: CommandDefinition = {
       help: 'Allow extra privileged entitlement (e.g., "network.host", "security.insecure", "buildx.local.delete")',
     },
     { name: "annotation", kind: "array", help: "Add annotation to the image" },
-    { name: "attest", kind: "array", help: 'Attestation parameters (only "type=TYPE,disabled=true" so far)' },
+    { name: "attest", kind: "array", help: 'Attestation parameters (format: "type=sbom,generator=image")' },
     { name: "build-arg", kind: "array", help: "Set build-time variables" },
     {
       name: "build-context",
@@ -93,7 +93,7 @@ export const build: CommandDefinition = {
       default: "auto",
       help: 'Set type of progress output ("auto", "none", "plain", "quiet", "rawjson", "tty"). Use plain to show container output',
     },
-    { name: "provenance", kind: "string", help: 'Shorthand for "--attest=type=provenance" (only "false" so far)' },
+    { name: "provenance", kind: "string", help: 'Shorthand for "--attest=type=provenance"' },
     { name: "pull", kind: "bool", help: "Always attempt to pull all referenced images" },
     { name: "push", kind: "bool", help: 'Shorthand for "--output=type=registry"' },
     { name: "quiet", short: "q", kind: "bool", help: "Suppress the build output and print image ID on success" },
@@ -102,7 +102,7 @@ export const build: CommandDefinition = {
       kind: "array",
       help: 'Resource limits for build containers (format: "memory=2g", "cpu-quota=50000")',
     },
-    { name: "sbom", kind: "string", help: 'Shorthand for "--attest=type=sbom" (only "false" so far)' },
+    { name: "sbom", kind: "string", help: 'Shorthand for "--attest=type=sbom"' },
     {
       name: "secret",
       kind: "array",

@@ -1,8 +1,8 @@
 // `slipway daemon`: serves BuildKit's API until it is told to stop. Counterpart: moby/buildkit cmd/buildkitd.
 
+import { packageVersion } from "../base/index.ts";
 import type { CommandDefinition, Invocation } from "./command.ts";
 import { UsageError } from "./flags.ts";
-import { packageVersion } from "./version.ts";
 
 export const DEFAULT_ADDRESS = "unix:///run/slipway/slipwayd.sock";
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { packageVersion } from "../base/index.ts";
 import { referencePages } from "./reference.ts";
-import { packageVersion } from "./version.ts";
 
 const home = join(import.meta.dirname, "../..");
 

@@ -8,7 +8,7 @@ import {
   parseSecret,
   parseSsh,
   resourceLimits,
-  wantedAttestations,
+  attestationAttributes,
 } from "./build-values.ts";
 import { parseCsv } from "./csv.ts";
 import { parseFilters } from "./filters.ts";
@@ -165,11 +165,24 @@ table("annotations", (values: string[]) => Object.fromEntries(annotations(values
 
 table(
   "attestations",
-  ([attests, shorthands]: [string[], Record<string, string>]) => wantedAttestations(attests, shorthands),
+  ([attests, provenance, sbom, env]: [string[], string, string, Record<string, string>?]) =>
+    Object.fromEntries(attestationAttributes(attests, { provenance, sbom }, env ?? {})),
   [
-    [[[], { provenance: "false", sbom: "" }], []],
-    [[["type=sbom,disabled=true"], { provenance: "mode=max" }], ["provenance"]],
-    [[["generator=x"], {}], new Error("attestation type not specified")],
+    [[[], "false", ""], {}],
+    [[[], "", ""], { "attest:provenance": "mode=min,inline-only=true" }],
+    [[[], "", "", { BUILDX_NO_DEFAULT_ATTESTATIONS: "1" }], {}],
+    [[[], "", "true", { BUILDX_NO_DEFAULT_ATTESTATIONS: "true" }], { "attest:sbom": "type=sbom" }],
+    [[["type=sbom,disabled=true"], "mode=max", ""], { "attest:provenance": "type=provenance,mode=max" }],
+    [
+      [["type=sbom,generator=a,x=1", "type=provenance,mode=min"], "mode=max", "generator=b"],
+      { "attest:sbom": "type=sbom,generator=a,x=1", "attest:provenance": "type=provenance,mode=min" },
+    ],
+    [[["generator=x"], "", ""], new Error("attestation type not specified")],
+    [[["type=sbom,generator"], "", ""], new Error("invalid value generator")],
+    [
+      [[], "", "", { BUILDX_NO_DEFAULT_ATTESTATIONS: "maybe" }],
+      new Error('invalid BUILDX_NO_DEFAULT_ATTESTATIONS: strconv.ParseBool: parsing "maybe": invalid syntax'),
+    ],
   ],
 );
 

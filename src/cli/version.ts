@@ -1,9 +1,7 @@
 // `slipway version`.
 
+import { packageVersion } from "../base/index.ts";
 import type { CommandDefinition } from "./command.ts";
-
-/** The version of package.json; a test holds them together. */
-export const packageVersion = "0.1.0";
 
 export const version: CommandDefinition = {
   name: "version",

@@ -26,18 +26,16 @@ export interface ImageOptions {
   readonly preferNondistributable: boolean;
   /** Files in new layers get no time later than SOURCE_DATE_EPOCH. */
   readonly rewriteTimestamp: boolean;
+  /** Attestations are OCI artifacts. Defaults to true with OCI's media types. */
+  readonly ociArtifact: boolean | undefined;
+  /** Whether attestations that are wanted only inline make the image an index. Undefined: the exporter's default. */
+  readonly attestationInline: boolean | undefined;
   readonly annotations: readonly Annotation[];
   readonly epoch: EpochChoice | undefined;
 }
 
-/** Attributes of attestations and old versions; without attestations they change nothing. */
-const inert = new Set([
-  "oci-artifact",
-  "attestation-inline",
-  "buildinfo",
-  "buildinfo-attrs",
-  "unsafe-internal-store-allow-incomplete",
-]);
+/** Attributes of old versions. */
+const inert = new Set(["buildinfo", "buildinfo-attrs", "unsafe-internal-store-allow-incomplete"]);
 
 /** Reads what all image exporters share; `rest` are the attributes it leaves. @throws EXPORT_ATTRIBUTE_INVALID. */
 export function readImageOptions(attributes: Attributes): { options: ImageOptions; rest: Map<string, string> } {
@@ -47,6 +45,8 @@ export function readImageOptions(attributes: Attributes): { options: ImageOption
   let ociTypes: boolean | undefined;
   let preferNondistributable = false;
   let rewriteTimestamp = false;
+  let ociArtifact: boolean | undefined;
+  let attestationInline: boolean | undefined;
   for (const [key, value] of Object.entries(attributes)) {
     const annotation = readAnnotation(key, value);
     if (annotation !== undefined) annotations.push(annotation);
@@ -54,9 +54,16 @@ export function readImageOptions(attributes: Attributes): { options: ImageOption
     else if (key === "oci-mediatypes") ociTypes = readBool(key, value);
     else if (key === "prefer-nondist-layers") preferNondistributable = readBool(key, value);
     else if (key === "rewrite-timestamp") rewriteTimestamp = readBool(key, value);
+    else if (key === "oci-artifact") ociArtifact = readBool(key, value);
+    else if (key === "attestation-inline") attestationInline = readBool(key, value);
     else if (inert.has(key)) continue;
     else if (!sharedKeys.has(key)) rest.set(key, value);
   }
+  if (ociArtifact === true && ociTypes === false)
+    throw invalidAttribute(
+      'exporter option "oci-artifact=true" conflicts with "oci-mediatypes=false"',
+      "leave one of them out",
+    );
   const pack = readCompression(attributes);
   return {
     options: {
@@ -66,6 +73,8 @@ export function readImageOptions(attributes: Attributes): { options: ImageOption
       ociTypes,
       preferNondistributable,
       rewriteTimestamp,
+      ociArtifact,
+      attestationInline,
       annotations,
       epoch: readEpoch(attributes),
     },
@@ -162,6 +171,8 @@ export const imageAttributes = [
   "compression-level",
   "force-compression",
   "oci-mediatypes",
+  "oci-artifact",
+  "attestation-inline",
   "prefer-nondist-layers",
   "rewrite-timestamp",
   "source-date-epoch",

@@ -11,6 +11,7 @@ import { makeNode, setTimes, setXattr } from "../../system/linux/index.ts";
 import { removeTree } from "../../storage/snapshots/index.ts";
 import { directContext, type JobContext, throwIfAborted } from "../../system/workers/index.ts";
 import type { JobProgress } from "./sink.ts";
+import { statementFiles } from "./tree-attestations.ts";
 import { contentXattrs, deviceOf, HardLinks, readNames, tryLstat, typeOf } from "./tree.ts";
 import type { TreeInput } from "./tree-tar.ts";
 
@@ -35,13 +36,19 @@ export function copyTrees(
   if (trees.length > 1) refuseCollisions(trees, context);
   fs.mkdirSync(target, { recursive: true });
   const copy = new TreeCopy(context);
-  for (const { path, folder, epochSeconds } of trees) {
+  for (const { path, folder, epochSeconds, attestations = [] } of trees) {
     const into = folder === "" ? root : `${root}/${byteString(folder)}`;
+    const statements = statementFiles(byteString(path), attestations, context);
     if (folder !== "") copy.folder(into, epochSeconds);
     copy.tree(byteString(path), into, epochSeconds);
+    for (const { name, bytes } of statements) copy.file(`${into}/${name}`, bytes, epochSeconds);
   }
   if (deleteOthers) {
-    const folders = trees.map(({ path, folder }) => ({ source: byteString(path), folder: byteString(folder) }));
+    const folders = trees.map(({ path, folder, attestations = [] }) => ({
+      source: byteString(path),
+      folder: byteString(folder),
+      files: attestations.map(({ name }) => byteString(name)),
+    }));
     removeOthers(root, folders, context);
   }
   return { bytes: copy.bytes };
@@ -63,6 +70,21 @@ class TreeCopy {
     this.#epochSeconds = epochSeconds;
     this.#dir(source, target, false);
     this.#report(true);
+  }
+
+  /** A file that is in no tree; whatever has its name gives way. */
+  file(target: ByteString, bytes: Uint8Array, epochSeconds: bigint | null): void {
+    const place = besideOf(target);
+    try {
+      fs.writeFileSync(fsPath(place), bytes, { flag: "wx", mode: 0o600 });
+      if (epochSeconds !== null) setTimes(fsPath(place), epochSeconds * 1_000_000_000n, epochSeconds * 1_000_000_000n);
+      const old = tryLstat(target);
+      if (old !== undefined && typeOf(old) === "dir") removeTree({ path: target }, this.#context);
+      fs.renameSync(fsPath(place), fsPath(target));
+    } catch (error) {
+      fs.rmSync(fsPath(place), { force: true });
+      throw error;
+    }
   }
 
   /** A platform's folder. */
@@ -181,18 +203,24 @@ function refuseCollisions(trees: readonly TreeInput[], context: JobContext): voi
   for (const tree of trees) if (tree.folder === "") visit(tree, "");
 }
 
-/** Removes from `target` what none of the sources has; `folder` is where in `target` a source lies. */
-function removeOthers(
-  target: ByteString,
-  sources: readonly { readonly source: ByteString; readonly folder: ByteString }[],
-  context: JobContext,
-): void {
-  const kept = new Map<ByteString, { source: ByteString; folder: ByteString }[]>();
-  for (const { source, folder } of sources) {
-    if (folder !== "") kept.set(folder, [...(kept.get(folder) ?? []), { source, folder: "" }]);
-    else
-      for (const name of readNames(source))
-        kept.set(name, [...(kept.get(name) ?? []), { source: `${source}/${name}`, folder: "" }]);
+/** A tree, where in the target it lies, and files that lie beside its own. */
+interface Kept {
+  readonly source: ByteString;
+  readonly folder: ByteString;
+  readonly files: readonly ByteString[];
+}
+
+/** Removes from `target` what none of the sources has. */
+function removeOthers(target: ByteString, sources: readonly Kept[], context: JobContext): void {
+  const kept = new Map<ByteString, Kept[]>();
+  for (const { source, folder, files } of sources) {
+    if (folder !== "") {
+      kept.set(folder, [...(kept.get(folder) ?? []), { source, folder: "", files }]);
+      continue;
+    }
+    for (const name of readNames(source))
+      kept.set(name, [...(kept.get(name) ?? []), { source: `${source}/${name}`, folder: "", files: [] }]);
+    for (const name of files) if (!kept.has(name)) kept.set(name, []);
   }
   for (const name of readNames(target)) {
     throwIfAborted(context);

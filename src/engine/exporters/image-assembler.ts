@@ -15,6 +15,8 @@ import type { Descriptor, Platform } from "../../formats/oci/index.ts";
 import { annotationsFor, readAnnotation } from "./annotations.ts";
 import type { Annotation } from "./annotations.ts";
 import type { EpochChoice } from "./attributes.ts";
+import type { MadeAttestation } from "./attestation.ts";
+import { attestationManifest } from "./attestation-manifest.ts";
 import { finishConfig } from "./image-config.ts";
 import { manifestLayer } from "./layer-media-types.ts";
 import { indentJson } from "./raw-json.ts";
@@ -26,11 +28,17 @@ export interface AssembleOptions {
   /** Those of the exporter's attributes; a frontend's come on top. */
   readonly annotations: readonly Annotation[];
   readonly epoch: EpochChoice | undefined;
+  /** The image's names, and what is said of each platform, in the source's order; absent where nothing is. */
+  readonly attested?: {
+    readonly names: readonly string[];
+    readonly asArtifact: boolean;
+    readonly platforms: readonly (readonly MadeAttestation[])[];
+  };
 }
 
-/** A manifest, config or index. */
+/** A manifest, config or index, or what a manifest of attestations holds: statements and its config. */
 export interface SmallBlob {
-  readonly kind: "manifest" | "config" | "index";
+  readonly kind: "manifest" | "config" | "index" | "statement" | "attestation manifest";
   readonly digest: Digest;
   readonly bytes: Uint8Array;
 }
@@ -47,6 +55,8 @@ export interface AssembledImage {
   /** What the image is known by: its manifest, or the index of several. */
   readonly root: Descriptor;
   readonly images: readonly PlatformImage[];
+  /** Manifests that hold attestations. */
+  readonly attestations: readonly Descriptor[];
   readonly isIndex: boolean;
   readonly blobs: readonly SmallBlob[];
   /** SOURCE_DATE_EPOCH in seconds, as far as one holds for the whole image. */
@@ -63,7 +73,8 @@ export function assembleImage(
   layers: readonly (readonly LayerBlob[])[],
   options: AssembleOptions,
 ): AssembledImage {
-  const { platforms, multiPlatform } = source;
+  const { platforms } = source;
+  const multiPlatform = source.multiPlatform || options.attested !== undefined;
   if (!multiPlatform && platforms.length > 1) {
     throw new BuildError("cannot export multiple platforms without multi-platform enabled", {
       code: "EXPORT_MULTI_PLATFORM",
@@ -71,7 +82,7 @@ export function assembleImage(
     });
   }
   const annotations = [...options.annotations, ...metadataAnnotations(source.metadata)];
-  checkAnnotations(annotations, source, options.ociTypes);
+  checkAnnotations(annotations, { platforms, multiPlatform }, options.ociTypes);
   const blobs = new Map<Digest, SmallBlob>();
   const images = platforms.map((platform, at) =>
     assemblePlatform(platform, layers[at]!, {
@@ -85,19 +96,49 @@ export function assembleImage(
   const sourceDateEpoch = platforms[0] === undefined ? undefined : epochOf(source, platforms[0], options.epoch);
   if (!multiPlatform) {
     const only = images[0]!;
-    return { root: only.manifest, images, isIndex: false, blobs: [...blobs.values()], sourceDateEpoch };
+    return {
+      root: only.manifest,
+      images,
+      attestations: [],
+      isIndex: false,
+      blobs: [...blobs.values()],
+      sourceDateEpoch,
+    };
   }
+  const attestations = attest(images, options, (blob) => void blobs.set(blob.digest, blob));
   const mediaType = options.ociTypes ? mediaTypes.ociIndex : mediaTypes.dockerIndex;
   const bytes = indented(
     encodeIndex({
       mediaType,
-      manifests: images.map(({ manifest }) => manifest),
+      manifests: [...images.map(({ manifest }) => manifest), ...attestations],
       annotations: annotationsFor(annotations, "index"),
     }),
   );
   const root = describe(mediaType, bytes, annotationsFor(annotations, "index-descriptor"));
   blobs.set(root.digest, { kind: "index", digest: root.digest, bytes });
-  return { root, images, isIndex: true, blobs: [...blobs.values()], sourceDateEpoch };
+  return { root, images, attestations, isIndex: true, blobs: [...blobs.values()], sourceDateEpoch };
+}
+
+function attest(
+  images: readonly PlatformImage[],
+  { attested, ociTypes }: AssembleOptions,
+  add: (blob: SmallBlob) => void,
+): Descriptor[] {
+  if (attested === undefined) return [];
+  if (!ociTypes) {
+    throw new BuildError('cannot export attestations with "oci-mediatypes=false"', {
+      code: "EXPORT_ATTRIBUTE_INVALID",
+      status: "InvalidArgument",
+      hint: "leave oci-mediatypes out, or say --provenance=false --sbom=false",
+    });
+  }
+  return images.flatMap(({ manifest, platform }, at) => {
+    const statements = attested.platforms[at] ?? [];
+    if (statements.length === 0) return [];
+    const made = attestationManifest(manifest, statements, { ...attested, platform });
+    for (const blob of made.blobs) add(blob);
+    return [made.manifest];
+  });
 }
 
 /** SOURCE_DATE_EPOCH of a platform: the exporter's attribute, else one for all, else its own. */
@@ -154,7 +195,11 @@ function metadataAnnotations(metadata: ExportSource["metadata"]): Annotation[] {
   );
 }
 
-function checkAnnotations(annotations: readonly Annotation[], source: ExportSource, ociTypes: boolean): void {
+function checkAnnotations(
+  annotations: readonly Annotation[],
+  source: Pick<ExportSource, "platforms" | "multiPlatform">,
+  ociTypes: boolean,
+): void {
   const refuse = (message: string): never => {
     throw new BuildError(message, { code: "EXPORT_ATTRIBUTE_INVALID", status: "InvalidArgument" });
   };

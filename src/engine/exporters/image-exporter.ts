@@ -62,7 +62,9 @@ export class ImageExporter implements Exporter {
     _target: OutputTarget | undefined,
     context: ExportContext,
   ): Promise<Record<string, string>> {
-    const made = await makeImage(source, this.#options, this.#pack(), context);
+    const subjects = normalizedNames(chosenName(this.#options.name, source.metadata, this.#overrides));
+    const options = { ...this.#options, attestationInline: this.#options.attestationInline ?? true, subjects };
+    const made = await makeImage(source, options, this.#pack(), context);
     const { image } = made;
     const names = this.#names(source, image.root.digest);
     for (const name of names) {

@@ -4,11 +4,18 @@ import { descriptorJson, goJson } from "../../formats/oci/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
 import type { PackOptions } from "../../storage/refs/index.ts";
 import type { ImageOptions } from "./attributes.ts";
+import { makeAttestations } from "./attestation.ts";
 import { assembleImage, epochOf } from "./image-assembler.ts";
-import type { AssembledImage } from "./image-assembler.ts";
+import type { AssembledImage, AssembleOptions } from "./image-assembler.ts";
 import { oneStep } from "./types.ts";
 import type { ExportContext, ExportPlatform, ExportSource, LayerBlob } from "./types.ts";
 import type { BlobSource } from "./write-archive.ts";
+
+interface MadeOptions extends ImageOptions {
+  readonly ociTypes: boolean;
+  /** Names that attestations are about. */
+  readonly subjects: readonly string[];
+}
 
 /** An image, and the layers that it is made of, by platform. */
 export interface MadeImage {
@@ -23,7 +30,7 @@ export interface MadeImage {
 /** Packs the layers as `pack` and the options say and makes the image of them. */
 export async function makeImage(
   source: ExportSource,
-  options: ImageOptions,
+  options: ImageOptions & { readonly subjects: readonly string[] },
   pack: PackOptions,
   context: ExportContext,
 ): Promise<MadeImage> {
@@ -31,8 +38,15 @@ export async function makeImage(
   const layers = await oneStep(context, "exporting layers", () =>
     Promise.all(source.platforms.map((platform, at) => platform.layers.blobs(packs[at]!, context.signal))),
   );
-  const image = assembleImage(source, layers, { ...options, ociTypes: options.ociTypes ?? true });
+  const ociTypes = options.ociTypes ?? true;
+  const attested = await attestedOf(source, layers, { ...options, ociTypes }, context);
+  const image = assembleImage(source, layers, {
+    ...options,
+    ociTypes,
+    ...(attested === undefined ? {} : { attested }),
+  });
   for (const { kind, digest } of image.blobs) {
+    if (kind === "statement") continue;
     const id = `exporting ${kind === "index" ? "manifest list" : kind} ${digest}`;
     context.progress(id, {});
     context.progress(id, { completed: true });
@@ -40,6 +54,27 @@ export async function makeImage(
   const bring = (at: number, layer: number) => source.platforms[at]!.layers.bring(layer, packs[at]!, context.signal);
   const tar = (at: number, layer: number) => source.platforms[at]!.layers.tar(layer, packs[at]!, context.signal);
   return { image, layers, bring, tar };
+}
+
+/** What goes into the image of what is said of it. */
+async function attestedOf(
+  source: ExportSource,
+  layers: MadeImage["layers"],
+  options: MadeOptions,
+  context: ExportContext,
+): Promise<AssembleOptions["attested"]> {
+  const wanted = source.platforms.map(({ attestations = [] }) =>
+    // Nobody asked for those: they must not fail an export.
+    options.ociTypes ? attestations : attestations.filter(({ inlineOnly }) => !inlineOnly),
+  );
+  const isWanted = wanted
+    .flat()
+    .some(({ inlineOnly }) => !inlineOnly || source.multiPlatform || options.attestationInline === true);
+  if (!isWanted) return undefined;
+  const platforms = await oneStep(context, "making attestations", () =>
+    Promise.all(wanted.map((attestations, at) => makeAttestations(attestations, layers[at]!))),
+  );
+  return { names: options.subjects, asArtifact: options.ociArtifact ?? true, platforms };
 }
 
 /** Counterpart: moby/buildkit exporter/containerimage/writer.go rewriteRemoteWithEpoch. */

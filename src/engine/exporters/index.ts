@@ -1,3 +1,4 @@
+export type { Attestation, Subject } from "./attestation.ts";
 export { readBool, readCompression } from "./attributes.ts";
 export { createExporter } from "./create-exporter.ts";
 export { assembleImage } from "./image-assembler.ts";

@@ -51,16 +51,20 @@ export class LayoutExporter implements Exporter {
     target: OutputTarget | undefined,
     context: ExportContext,
   ): Promise<Record<string, string>> {
-    if (this.type === "docker" && source.multiPlatform) {
+    const isAttested = source.platforms.some(({ attestations = [] }) => attestations.some((each) => !each.inlineOnly));
+    if (this.type === "docker" && (source.multiPlatform || isAttested)) {
       throw new BuildError("docker exporter does not currently support exporting manifest lists", {
         code: "EXPORT_MULTI_PLATFORM",
         status: "InvalidArgument",
-        hint: "export with -o type=oci, or build one platform",
+        hint: source.multiPlatform
+          ? "export with -o type=oci, or build one platform"
+          : "attestations need an index: export with -o type=oci, or leave --provenance and --sbom out",
       });
     }
     const names = normalizedNames(chosenName(this.#options.name, source.metadata, this.#overrides));
     if (target?.kind === "loader") return this.#load(source, names, target.loader, context);
-    const { image } = await makeImage(source, this.#options, { ...this.#options.pack, bytes: true }, context);
+    const options = { ...this.#options, subjects: names };
+    const { image } = await makeImage(source, options, { ...this.#options.pack, bytes: true }, context);
     const created = image.sourceDateEpoch ?? BigInt(Math.floor(Date.now() / 1000));
     const root: Descriptor = {
       ...image.root,
@@ -80,7 +84,8 @@ export class LayoutExporter implements Exporter {
     context: ExportContext,
   ): Promise<Record<string, string>> {
     const pack = this.#options.compressionChosen ? this.#options.pack : ({ compression: "none", exact: true } as const);
-    const made = await makeImage(source, this.#options, { ...pack, bytes: false }, context);
+    const options = { ...this.#options, subjects: names };
+    const made = await makeImage(source, options, { ...pack, bytes: false }, context);
     await loadImage(made, { names, loader }, context);
     return imageResponse(made.image, made.image.root, names);
   }

@@ -123,14 +123,13 @@ async function pushLayer(
 async function pushManifests({ image }: MadeImage, { ref, pusher, options, context }: Push): Promise<void> {
   const { signal } = context;
   for (const { kind, digest, bytes } of image.blobs) {
-    if (kind !== "config") continue;
+    if (kind !== "config" && kind !== "statement") continue;
     const descriptor = { mediaType: "application/octet-stream", digest, size: bytes.byteLength };
     await pusher.blob(ref, descriptor, { bytes }, { signal });
   }
   const { domain, path } = ref;
-  for (const { manifest } of image.isIndex ? image.images : []) {
-    await pusher.manifest({ domain, path }, manifest.mediaType, bytesOf(manifest), signal);
-  }
+  const parts = image.isIndex ? [...image.images.map(({ manifest }) => manifest), ...image.attestations] : [];
+  for (const part of parts) await pusher.manifest({ domain, path }, part.mediaType, bytesOf(part), signal);
   const target = options.byDigest ? { domain, path } : ref;
   await pusher.manifest(target, image.root.mediaType, bytesOf(image.root), signal);
 

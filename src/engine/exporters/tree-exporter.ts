@@ -2,6 +2,7 @@
 // of its own. Counterpart: moby/buildkit exporter/local, exporter/tar.
 
 import type { OutputTarget } from "../ports/index.ts";
+import { makeAttestations } from "./attestation.ts";
 import {
   type Attributes,
   type EpochChoice,
@@ -14,6 +15,7 @@ import type { CopyTreesInput } from "./copy-tree.ts";
 import { deliverArchive, wrongTarget } from "./deliver.ts";
 import { explainOutput } from "./failures.ts";
 import type { JobProgress } from "./sink.ts";
+import { attestationNames, type TreeAttestation } from "./tree-attestations.ts";
 import type { TreeInput, WriteTreeTarInput } from "./tree-tar.ts";
 import type { Exporter, ExportContext, ExportPlatform, ExportSource } from "./types.ts";
 
@@ -22,9 +24,13 @@ abstract class TreeExporter implements Exporter {
   abstract readonly type: string;
   readonly #epoch: EpochChoice | undefined;
   readonly #split: boolean | undefined;
+  readonly #attestationPrefix: string;
 
   constructor(type: string, attributes: Attributes, known: readonly string[]) {
     this.#epoch = readEpoch(attributes);
+    this.#attestationPrefix = attributes["attestation-prefix"] ?? "";
+    if (/[/\0]/.test(this.#attestationPrefix))
+      throw invalidAttribute("attestation-prefix is the beginning of a file's name", "leave slashes out");
     const split = attributes["platform-split"];
     this.#split = split === undefined ? undefined : readBool("platform-split", split);
     // SOURCE_DATE_EPOCH is the time of every file anyhow.
@@ -54,6 +60,7 @@ abstract class TreeExporter implements Exporter {
         path,
         folder: this.#folder(source, platform),
         epochSeconds: this.#epochOf(source, platform) ?? null,
+        attestations: await this.#attestations(source, platform),
       });
     }
     await this.write(trees, target, context);
@@ -65,6 +72,18 @@ abstract class TreeExporter implements Exporter {
     target: OutputTarget | undefined,
     context: ExportContext,
   ): Promise<void>;
+
+  async #attestations(source: ExportSource, platform: ExportPlatform): Promise<TreeAttestation[]> {
+    const wanted = (platform.attestations ?? []).filter(({ inlineOnly }) => !inlineOnly);
+    const isShared = source.multiPlatform && this.#folder(source, platform) === "";
+    const names = attestationNames(
+      wanted.map(({ path }) => path),
+      this.#attestationPrefix,
+      isShared ? platform.key.replaceAll("/", "_") : "",
+    );
+    const made = await makeAttestations(wanted);
+    return made.map((each, at) => ({ name: names[at]!, made: each }));
+  }
 
   #folder(source: ExportSource, platform: ExportPlatform): string {
     return (this.#split ?? source.multiPlatform) ? platform.key.replaceAll("/", "_") : "";

@@ -4,9 +4,10 @@
 import * as fs from "node:fs";
 import { byteString, fsPath } from "../../base/index.ts";
 import type { ByteString } from "../../base/index.ts";
-import { encodeHeader, NO_XATTRS, type TarEntry } from "../../formats/archive/index.ts";
+import { encodeHeader, NO_XATTRS, paddingAfter, type TarEntry } from "../../formats/archive/index.ts";
 import { directContext, type JobContext, throwIfAborted } from "../../system/workers/index.ts";
 import { type SinkTarget, TarSink } from "./sink.ts";
+import { statementFiles, type TreeAttestation } from "./tree-attestations.ts";
 import { contentXattrs, deviceOf, HardLinks, readNames, typeOf } from "./tree.ts";
 
 /** A tree and where it goes. */
@@ -16,6 +17,8 @@ export interface TreeInput {
   readonly folder: string;
   /** Time given to every entry, in seconds; each has its own when null. */
   readonly epochSeconds: bigint | null;
+  /** Written beside the files, in place of what has their name. */
+  readonly attestations?: readonly TreeAttestation[];
 }
 
 export interface WriteTreeTarInput {
@@ -23,6 +26,7 @@ export interface WriteTreeTarInput {
   readonly trees: readonly TreeInput[];
 }
 
+const NO_NAMES: ReadonlySet<ByteString> = new Set();
 const SECOND = 1_000_000_000n;
 
 /** @throws ENOSPC and other system errors; an AbortError. */
@@ -34,7 +38,17 @@ export function writeTreeTar(
   for (const tree of trees) {
     const folder = byteString(tree.folder);
     if (folder !== "") tar.write(encodeHeader(folderEntry(folder, tree.epochSeconds ?? 0n)));
-    new TreeTar(tar, byteString(tree.path), folder, tree.epochSeconds, context).dir("");
+    const files = statementFiles(byteString(tree.path), tree.attestations ?? [], context);
+    new TreeTar(tar, byteString(tree.path), folder, tree.epochSeconds, context).dir(
+      "",
+      new Set(files.map(({ name }) => name)),
+    );
+    for (const { name, bytes } of files) {
+      const seconds = tree.epochSeconds ?? BigInt(Math.floor(Date.now() / 1000));
+      tar.write(encodeHeader(fileEntry(folder === "" ? name : `${folder}/${name}`, bytes.byteLength, seconds)));
+      tar.write(bytes);
+      tar.write(Buffer.alloc(paddingAfter(bytes.byteLength)));
+    }
   }
   tar.finish();
   return { sizeBytes: tar.writtenBytes };
@@ -56,10 +70,11 @@ class TreeTar {
     this.#context = context;
   }
 
-  dir(dir: ByteString): void {
+  /** `except` are names in the folder that are left out. */
+  dir(dir: ByteString, except: ReadonlySet<ByteString> = NO_NAMES): void {
     for (const name of readNames(dir === "" ? this.#root : `${this.#root}/${dir}`)) {
       throwIfAborted(this.#context);
-      this.#one(dir === "" ? name : `${dir}/${name}`);
+      if (!except.has(name)) this.#one(dir === "" ? name : `${dir}/${name}`);
     }
   }
 
@@ -102,6 +117,10 @@ class TreeTar {
     const rest = ((mtimeNs % SECOND) + SECOND) % SECOND;
     return mtimeNs - rest + (rest * 2n >= SECOND ? SECOND : 0n);
   }
+}
+
+function fileEntry(path: ByteString, size: number, seconds: bigint): TarEntry {
+  return { ...folderEntry(path, seconds), type: "file", mode: 0o600, size };
 }
 
 function folderEntry(path: ByteString, seconds: bigint): TarEntry {

@@ -8,6 +8,7 @@ import type { ContentStore } from "../../storage/content/index.ts";
 import type { PackOptions } from "../../storage/refs/index.ts";
 import type { MountedView } from "../../storage/snapshots/index.ts";
 import type { OutputTarget } from "../ports/index.ts";
+import type { Attestation } from "./attestation.ts";
 import type { ImageStore } from "./image-store.ts";
 
 /** A layer as a blob, and what the image's history says of it where the config says nothing. */
@@ -47,6 +48,8 @@ export interface ExportPlatform {
   readonly layers: LayerSource;
   /** The inline cache for an image of these blobs, base64 as the config has it; absent where none is wanted. */
   readonly inlineCache?: ((blobs: readonly LayerBlob[]) => string | undefined) | undefined;
+  /** What is said of the result, in the order in which it is stored. */
+  readonly attestations?: readonly Attestation[];
   /** The whole tree, read only; the caller disposes it. */
   readonly openTree: () => Promise<MountedView>;
 }

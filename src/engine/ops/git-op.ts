@@ -32,6 +32,10 @@ export class GitOp implements Op<EngineResult> {
     return [{ kind: "ref", ref }];
   }
 
+  async pin(context: OpContext): Promise<string> {
+    return (await this.#resolve(context)).hash;
+  }
+
   #resolve(context: OpContext): Promise<GitResolved> {
     this.#resolved ??= this.#source.resolve(this.#id, this.#asker(context));
     return this.#resolved;

@@ -33,6 +33,10 @@ export class HttpOp implements Op<EngineResult> {
     return [{ kind: "ref", ref }];
   }
 
+  async pin(context: OpContext): Promise<string> {
+    return (await this.#resolve(context)).checksum;
+  }
+
   #resolve(context: OpContext): Promise<HttpFile> {
     this.#file ??= this.#source.resolve(this.#id, this.#asker(context));
     return this.#file;

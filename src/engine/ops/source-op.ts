@@ -100,6 +100,10 @@ class ImageOp implements Op<EngineResult> {
     return [{ kind: "ref", ref }];
   }
 
+  async pin(context: OpContext): Promise<string> {
+    return (await this.#resolve(context)).digest;
+  }
+
   #resolve(context: OpContext): Promise<ResolvedImage> {
     this.#resolved ??= this.#lookUp(context);
     return this.#resolved;

@@ -3,10 +3,16 @@
 import { BuildError } from "../../base/index.ts";
 import { formatAllPlatform, hostPlatform } from "../../formats/oci/index.ts";
 import type { control } from "../../formats/proto/index.ts";
-import type { FrontendResult } from "../../frontends/gateway/index.ts";
+import { openScanner, parseAttestations } from "../../frontends/gateway/index.ts";
+import type { FrontendResult, GatewayClient } from "../../frontends/gateway/index.ts";
+import { stateOfDefinition } from "../../graph/llb/index.ts";
 
-/** @throws INVALID_REQUEST when there is no definition either. */
-export function definitionResult(request: control.SolveRequest): FrontendResult {
+/** Nobody but us can have its result scanned. @throws INVALID_REQUEST when there is no definition either; what the scanner throws. */
+export async function definitionResult(
+  request: control.SolveRequest,
+  gateway: GatewayClient,
+  signal: AbortSignal,
+): Promise<FrontendResult> {
   const definition = request.Definition;
   if (definition === undefined) {
     throw new BuildError("the request has neither a frontend nor a definition", {
@@ -21,15 +27,20 @@ export function definitionResult(request: control.SolveRequest): FrontendResult 
     rootfs: { type: "layers", diff_ids: null },
     config: {},
   });
+  const key = formatAllPlatform(platform);
+  const sbom = parseAttestations(gateway.options).get("sbom");
+  const scan = sbom && (await openScanner(gateway, sbom, { platform, resolveMode: "default" }, signal));
+  const core = stateOfDefinition(definition).output;
   return {
     builds: [
       {
-        key: formatAllPlatform(platform),
+        key,
         platform,
         definition,
         config: new TextEncoder().encode(config),
         baseConfig: undefined,
         epoch: undefined,
+        ...(scan && { attestations: [scan({ name: key, core, extras: new Map(), ignoreCache: false })] }),
       },
     ],
     multiPlatform: false,

@@ -11,6 +11,7 @@ import { hostPlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
 import type { control } from "../../formats/proto/index.ts";
 import { dockerfileFrontend, requireBuiltIn } from "../../frontends/dockerfile/index.ts";
+import { parseAttestations } from "../../frontends/gateway/index.ts";
 import type { Frontend, FrontendRequest, FrontendResult } from "../../frontends/gateway/index.ts";
 import { Solver } from "../../graph/solver/index.ts";
 import type { Job, ProgressSink } from "../../graph/solver/index.ts";
@@ -31,6 +32,9 @@ import type { SessionPort } from "../ports/index.ts";
 import { GitSource, HttpSource, ImageSource, OciLayoutSource, SessionStores } from "../sources/index.ts";
 import { Store } from "../store/index.ts";
 import { AskerCredentials, askedBy } from "./asker.ts";
+import { readProvenance } from "../provenance/index.ts";
+import { attestationsOf } from "./attest.ts";
+import type { FrontendTrace } from "./attest.ts";
 import { runExporters } from "./export.ts";
 import type { BuiltPlatform } from "./export.ts";
 import { EngineGateway } from "./gateway.ts";
@@ -212,6 +216,9 @@ export class Engine implements AsyncDisposable {
   ): Promise<Record<string, string>> {
     // What an exporter would refuse is refused before anything is built.
     for (const { Type, Attrs } of request.Exporters) createExporter(Type, Attrs);
+    const provenance = parseAttestations(request.FrontendAttrs).get("provenance");
+    if (provenance !== undefined) readProvenance(provenance);
+    const startedAt = new Date();
     // The context is read by a worker, and a frontend thinks first.
     this.workers.warmUp();
     const platform = hostPlatform();
@@ -231,14 +238,25 @@ export class Engine implements AsyncDisposable {
     const job = this.#solver.job(progress);
     const importing = this.#caches.import(request.Cache?.Imports ?? [], { session, progress, signal: options.signal });
     try {
-      const build = { job, context, progress, ready: () => importing };
+      const trace: FrontendTrace = { images: [], edges: [], requests: [], job };
+      const build = { job, context, progress, trace, ready: () => importing };
       const result = await this.#frontend(request, build, options);
       await importing;
       // A question that the frontend answered: nothing is built or exported.
       if (result.builds.length === 0) return answerOf(result);
       // A cache may have what this machine can't make.
       if ((request.Cache?.Imports.length ?? 0) === 0) refuseForeignSteps(result);
-      return await this.#attempts({ request, session, result, context, exports, progress, signal: options.signal });
+      return await this.#attempts({
+        request,
+        session,
+        result,
+        trace,
+        startedAt,
+        context,
+        exports,
+        progress,
+        signal: options.signal,
+      });
     } catch (error) {
       throw located(error, context.sources);
     } finally {
@@ -266,7 +284,11 @@ export class Engine implements AsyncDisposable {
     });
     const job = this.#solver.job(progress);
     try {
-      return await this.#frontend(request, { job, context, progress }, options);
+      return await this.#frontend(
+        request,
+        { job, context, progress, trace: { images: [], edges: [], requests: [], job } },
+        options,
+      );
     } catch (error) {
       throw located(error, context.sources);
     } finally {
@@ -305,7 +327,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async #attempt(run: BuildRun, job: Job<EngineResult>): Promise<Record<string, string>> {
-    const { request, session, result, context, exports, progress, signal } = run;
+    const { request, session, result, trace, startedAt, context, exports, progress, signal } = run;
     const built = await this.#build(result, job, context, signal);
     const outcome = {
       kind: "done" as const,
@@ -318,6 +340,16 @@ export class Engine implements AsyncDisposable {
         session,
         result,
         built,
+        attest: (platform, ref) =>
+          attestationsOf(platform, ref, {
+            request,
+            result,
+            frontend: trace,
+            job,
+            startedAt,
+            refs: this.store.refs,
+            signal,
+          }),
         engine: this,
         progress,
         inlineCache: this.#caches.inline(request),
@@ -403,7 +435,8 @@ export class Engine implements AsyncDisposable {
   ): Promise<FrontendResult> {
     const { Frontend: name, FrontendAttrs: options, FrontendInputs: inputs } = request;
     if (frontend !== undefined) return frontend(this.#gateway({ frontend: name, options, inputs }, build), signal);
-    if (name === "") return definitionResult(request);
+    if (name === "")
+      return definitionResult(request, this.#gateway({ frontend: name, options, inputs }, build), signal);
     return this.#runFrontend({ frontend: name, options, inputs }, build, signal);
   }
 
@@ -432,6 +465,7 @@ export class Engine implements AsyncDisposable {
         status: "Unimplemented",
       });
     }
+    build.trace.requests.push(request);
     return dockerfileFrontend(this.#gateway(request, build), signal);
   }
 
@@ -446,8 +480,17 @@ export class Engine implements AsyncDisposable {
     for (const [index, build] of result.builds.entries()) {
       scope.run(async (inner) => {
         const edge = loadDefinition(build.definition, context);
-        const made = edge === undefined ? undefined : await job.build(edge, inner);
-        built[index] = { build, result: made?.result, ids: made?.ids ?? new Set() };
+        const scans = (build.attestations ?? []).map(({ definition }) => loadDefinition(definition, context));
+        const [made, ...attestations] = await Promise.all(
+          [edge, ...scans].map((each) => (each === undefined ? Promise.resolve(undefined) : job.build(each, inner))),
+        );
+        built[index] = {
+          build,
+          edge,
+          result: made?.result,
+          ids: made?.ids ?? new Set(),
+          attestations: attestations.map((each) => each?.result),
+        };
       });
     }
     await scope.join();
@@ -482,6 +525,7 @@ interface FrontendBuild {
   readonly job: Job<EngineResult>;
   readonly context: SolveContext;
   readonly progress: ProgressStream;
+  readonly trace: FrontendTrace;
   readonly ready?: () => Promise<unknown>;
 }
 
@@ -489,6 +533,8 @@ interface BuildRun {
   readonly request: control.SolveRequest;
   readonly session: SessionPort;
   readonly result: FrontendResult;
+  readonly trace: FrontendTrace;
+  readonly startedAt: Date;
   readonly context: SolveContext;
   readonly exports: readonly CacheExport[];
   readonly progress: ProgressStream;

@@ -4,11 +4,12 @@
 import { BuildError, TaskScope, digestOf } from "../../base/index.ts";
 import type { control } from "../../formats/proto/index.ts";
 import type { FrontendResult, PlatformResult } from "../../frontends/gateway/index.ts";
+import type { Edge } from "../../graph/solver/index.ts";
 import type { PackOptions, Ref, RefStore } from "../../storage/refs/index.ts";
 import { repositoriesOf } from "../sources/index.ts";
 import { parseImageConfig } from "../../formats/oci/index.ts";
 import { createExporter } from "../exporters/index.ts";
-import type { ExportContext, ExportPlatform, ExportSource, LayerBlob } from "../exporters/index.ts";
+import type { Attestation, ExportContext, ExportPlatform, ExportSource, LayerBlob } from "../exporters/index.ts";
 import type { EngineResult } from "../ops/index.ts";
 import type { SessionPort } from "../ports/index.ts";
 import type { Engine } from "./engine.ts";
@@ -20,6 +21,10 @@ export interface BuiltPlatform {
   readonly result: EngineResult | undefined;
   /** Ids of its cache keys. */
   readonly ids: ReadonlySet<string>;
+  /** What was built; undefined for scratch. */
+  readonly edge: Edge | undefined;
+  /** Results of the build's attestations, in their order. */
+  readonly attestations: readonly (EngineResult | undefined)[];
 }
 
 export interface ExportRun {
@@ -28,6 +33,8 @@ export interface ExportRun {
   readonly result: FrontendResult;
   readonly built: readonly BuiltPlatform[];
   readonly engine: Engine;
+  /** Says what is to be said of each platform. */
+  readonly attest: (built: BuiltPlatform, ref: Ref) => Promise<readonly Attestation[]>;
   readonly progress: ProgressStream;
   /** Makes the inline cache of an image, where one is wanted. */
   readonly inlineCache:
@@ -73,9 +80,11 @@ export async function runExporters(run: ExportRun): Promise<Record<string, strin
 
 async function exportSource(run: ExportRun, stack: AsyncDisposableStack): Promise<ExportSource> {
   const platforms: ExportPlatform[] = [];
-  for (const { build, result, ids } of run.built) {
+  for (const built of run.built) {
+    const { build, result, ids } = built;
     const ref = await layersOf(result, run, stack);
-    const platform = exportPlatform(build, ref, run, stack);
+    const attestations = await run.attest(built, ref);
+    const platform = { ...exportPlatform(build, ref, run, stack), attestations };
     const inlineCache = run.inlineCache?.bind(undefined, ids, ref);
     platforms.push({ ...platform, ...(inlineCache === undefined ? {} : { inlineCache }) });
   }

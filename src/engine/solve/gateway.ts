@@ -26,6 +26,7 @@ import { sessionStore } from "../ops/index.ts";
 import { httpTimeMs, parseGitIdentifier, parseHttpIdentifier } from "../sources/index.ts";
 import type { GitSource, HttpSource, OciLayoutSource } from "../sources/index.ts";
 import { askedBy } from "./asker.ts";
+import type { FrontendTrace } from "./attest.ts";
 import type { ProgressStream } from "./progress-stream.ts";
 import { readDirInside, readFileInside, statInside } from "./read-tree.ts";
 import type { ImageResolver } from "./stand-in.ts";
@@ -35,6 +36,8 @@ export interface GatewayOptions {
   readonly inputs: Readonly<Record<string, pb.Definition>>;
   readonly platforms: readonly Platform[];
   readonly job: Job<EngineResult>;
+  /** Notes images that were looked up, and what was solved. */
+  readonly trace: Pick<FrontendTrace, "images" | "edges">;
   readonly context: SolveContext;
   readonly progress: ProgressStream;
   readonly images: ImageResolver;
@@ -67,7 +70,6 @@ const missingCaps: ReadonlySet<string> = new Set([
   "cache.gha",
   "cache.s3",
   "cache.azblob",
-  "exporter.image.attestations",
   "exporter.session",
   "source.policy",
   "source.policy.session",
@@ -151,6 +153,7 @@ export class EngineGateway implements GatewayClient {
     options: { readonly evaluate?: boolean; readonly signal: AbortSignal },
   ): Promise<GatewayRef> {
     const edge = loadDefinition(definition, this.#o.context);
+    if (edge !== undefined) this.#o.trace.edges.push(edge);
     let built: Promise<EngineResult | undefined> | undefined;
     const build = () => (built ??= make());
     const make = async () => {
@@ -215,11 +218,13 @@ export class EngineGateway implements GatewayClient {
         const store = sessionStore(this.#o.context.session, options.ociStore.storeId, options.ociStore.sessionId);
         const resolved = await this.#o.layouts.resolveIn(ref, { store, platform }, signal);
         step.completed();
+        this.#o.trace.images.push({ ref, platform, digest: resolved.digest, local: true });
         return { ref: resolved.ref, digest: resolved.digest, config: resolved.configBytes };
       }
       const mode = options.resolveMode ?? "default";
       const resolved = await this.#o.images.resolve(ref, { platform, mode }, signal);
       step.completed();
+      this.#o.trace.images.push({ ref, platform, digest: resolved.digest, local: false });
       return { ref: resolved.ref, digest: resolved.digest, config: resolved.configBytes };
     } catch (error) {
       step.completed(error);

@@ -16,6 +16,7 @@ export {
   tryParseReference,
   withDigest,
 } from "./reference.ts";
+export { imagePurl } from "./purl.ts";
 export type { Reference } from "./reference.ts";
 export {
   descriptorJson,

@@ -3,14 +3,17 @@
 
 import { BuildError, isAbort, isBuildError, messageOf, TaskScope } from "../../base/index.ts";
 import { marshalState } from "../../graph/llb/index.ts";
-import type { Platform, SourceMapFile } from "../../graph/llb/index.ts";
+import type { Output, Platform, SourceMapFile } from "../../graph/llb/index.ts";
 import { formatAllPlatform, hostPlatform, normalizePlatform } from "../../formats/oci/index.ts";
-import type { Frontend, FrontendResult, GatewayClient, PlatformResult } from "../gateway/index.ts";
+import { openScanner, parseAttestations } from "../gateway/index.ts";
+import type { Frontend, FrontendResult, GatewayClient, PlatformResult, Scanner } from "../gateway/index.ts";
 import { BuildClient, spanOf } from "./context/client.ts";
 import type { Entrypoint } from "./context/client.ts";
+import type { Conversion } from "./convert/context.ts";
 import { convert } from "./convert/convert.ts";
 import { encodeImage } from "./convert/image.ts";
 import type { Image } from "./convert/image.ts";
+import { reachableFrom, type StageState } from "./convert/stage-state.ts";
 import type { LintWarning } from "./lint/linter.ts";
 import { detectSyntax } from "./parse/directives.ts";
 import { FrontendError, wrapError } from "./source-error.ts";
@@ -82,10 +85,22 @@ async function build(client: BuildClient, entrypoint: Entrypoint, signal: AbortS
   const targets: readonly (Platform | undefined)[] =
     config.targetPlatforms.length === 0 ? [undefined] : config.targetPlatforms;
   const builds: PlatformResult[] = [];
+  const sbom = parseAttestations(client.gateway.options).get("sbom");
+  const scanner =
+    sbom === undefined
+      ? undefined
+      : openScanner(
+          client.gateway,
+          sbom,
+          { platform: config.buildPlatforms[0]!, resolveMode: config.resolveMode },
+          signal,
+        );
+  // Awaited by each platform; one that fails before must not leave it unheard.
+  scanner?.catch(() => undefined);
   await using scope = new TaskScope(signal);
   for (const [index, platform] of targets.entries()) {
     scope.run(async (taskSignal) => {
-      builds[index] = await buildOne(client, entrypoint, { platform, isFirst: index === 0 }, taskSignal);
+      builds[index] = await buildOne(client, entrypoint, { platform, isFirst: index === 0, scanner }, taskSignal);
     });
   }
   await scope.join();
@@ -95,7 +110,11 @@ async function build(client: BuildClient, entrypoint: Entrypoint, signal: AbortS
 async function buildOne(
   client: BuildClient,
   entrypoint: Entrypoint,
-  target: { readonly platform: Platform | undefined; readonly isFirst: boolean },
+  target: {
+    readonly platform: Platform | undefined;
+    readonly isFirst: boolean;
+    readonly scanner: Promise<Scanner> | undefined;
+  },
   signal: AbortSignal,
 ): Promise<PlatformResult> {
   const { stage, conversion } = await convert(
@@ -116,14 +135,30 @@ async function buildOne(
     throw wrapError(error, "failed to marshal LLB definition");
   }
   const platform = normalizePlatform(target.platform ?? hostPlatform());
+  const key = formatAllPlatform(platform);
+  const scan = await target.scanner;
   return {
-    key: formatAllPlatform(platform),
+    key,
     platform: withWindowsVersion(platform, stage.image),
     definition,
     config: encodeImage(stage.image),
     baseConfig: stage.baseImage === undefined ? undefined : encodeImage(stage.baseImage),
     epoch: conversion.epoch,
+    ...(scan === undefined ? {} : { attestations: [scan(scanTarget(key, stage, conversion))] }),
   };
+}
+
+/** What is scanned: the result, and what BUILDKIT_SBOM_SCAN_CONTEXT and BUILDKIT_SBOM_SCAN_STAGE add. */
+function scanTarget(name: string, target: StageState, conversion: Conversion): Parameters<Scanner>[0] {
+  const extras = new Map<string, Output | undefined>();
+  if (target.scanContext) extras.set("context", conversion.mainContext.output);
+  let { ignoreCache } = target;
+  for (const stage of reachableFrom(target)) {
+    if (stage === target || !stage.scanStage) continue;
+    extras.set(stage.stageName, stage.state.output);
+    ignoreCache ||= stage.ignoreCache;
+  }
+  return { name, core: target.state.output, extras, ignoreCache };
 }
 
 // Windows images run only on their own version, which the base image knows when the request does not say.

@@ -1,4 +1,9 @@
+export { invalidAttestation, parseAttestations } from "./attestations.ts";
+export type { AttestationAttributes, AttestationType } from "./attestations.ts";
+export { openScanner } from "./sbom.ts";
+export type { Scanner } from "./sbom.ts";
 export type {
+  AttestationBundle,
   Frontend,
   FrontendRequest,
   FrontendResult,

@@ -116,6 +116,19 @@ export interface PlatformResult {
   readonly baseConfig: Uint8Array | undefined;
   /** SOURCE_DATE_EPOCH in seconds, when given. */
   readonly epoch: bigint | undefined;
+  /** What the frontend has others say of the result. */
+  readonly attestations?: readonly AttestationBundle[];
+}
+
+/** A result with a folder whose files are in-toto statements. */
+export interface AttestationBundle {
+  readonly definition: pb.Definition;
+  /** The folder in the result. */
+  readonly path: string;
+  /** What the statements must be of; empty for anything. */
+  readonly predicateType: string;
+  /** Name, without its endings, of the file that describes the result itself; empty for none. */
+  readonly core: string;
 }
 
 /** What a frontend gives back. */

@@ -6,13 +6,14 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { BuildError } from "../../base/index.ts";
 import { formatAllPlatform, hostPlatform, normalizePlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
-import { type gateway, pb } from "../../formats/proto/index.ts";
-import type { FrontendResult, PlatformResult } from "./port.ts";
+import { gateway, pb } from "../../formats/proto/index.ts";
+import type { AttestationBundle, FrontendResult, PlatformResult } from "./port.ts";
 
 const CONFIG = "containerimage.config";
 const BASE_CONFIG = "containerimage.base.config";
 const PLATFORMS = "refs.platforms";
 const EPOCH = "source.date.epoch";
+const CORE = "sbom-core";
 
 /** The message of a result; `keep` gives each definition the id that it is found by again. */
 export function toResultMessage(
@@ -34,9 +35,43 @@ export function toResultMessage(
   metadata[PLATFORMS] = Buffer.from(
     JSON.stringify({ Platforms: result.builds.map(({ key, platform }) => ({ ID: key, Platform: toGo(platform) })) }),
   );
+  const attestations = Object.fromEntries(
+    result.builds.flatMap(({ key, attestations: list = [] }) =>
+      list.length === 0 ? [] : [[key, { attestation: list.map((each) => toAttestation(each, keep)) }]],
+    ),
+  );
   return result.multiPlatform
-    ? { result: { case: "refs", value: { refs } }, metadata }
-    : { result: { case: "ref", value: refs[result.builds[0]!.key]! }, metadata };
+    ? { result: { case: "refs", value: { refs } }, metadata, attestations }
+    : { result: { case: "ref", value: refs[result.builds[0]!.key]! }, metadata, attestations };
+}
+
+function toAttestation(
+  { definition, path, predicateType, core }: AttestationBundle,
+  keep: (definition: pb.Definition) => string,
+): MessageInitShape<typeof gateway.AttestationSchema> {
+  return {
+    kind: gateway.AttestationKind.Bundle,
+    metadata: { reason: Buffer.from("sbom"), ...(core === "" ? {} : { [CORE]: Buffer.from(core) }) },
+    ref: { id: keep(definition), def: definition },
+    path,
+    inTotoPredicateType: predicateType,
+  };
+}
+
+function fromAttestation(
+  { kind, metadata, ref, path, inTotoPredicateType }: gateway.Attestation,
+  find: (id: string) => pb.Definition | undefined,
+): AttestationBundle {
+  if (kind !== gateway.AttestationKind.Bundle)
+    throw invalid("an attestation that is no bundle of statements, which this builder can't take yet");
+  const definition = ref === undefined ? undefined : find(ref.id);
+  if (definition === undefined) throw invalid("no ref provided for attestation bundle");
+  return {
+    definition,
+    path,
+    predicateType: inTotoPredicateType,
+    core: Buffer.from(metadata[CORE] ?? []).toString("utf8"),
+  };
 }
 
 /**
@@ -64,6 +99,7 @@ export function fromResultMessage(
     const definition = id === "" ? create(pb.DefinitionSchema) : find(id);
     if (definition === undefined) throw invalid(`no such ref: ${id}`);
     const epoch = take(EPOCH, key);
+    const attestations = message.attestations[key]?.attestation.map((each) => fromAttestation(each, find)) ?? [];
     builds.push({
       key,
       platform,
@@ -71,6 +107,7 @@ export function fromResultMessage(
       config: take(CONFIG, key) ?? emptyConfig(platform),
       baseConfig: take(BASE_CONFIG, key),
       epoch: epoch === undefined ? undefined : readEpoch(epoch),
+      ...(attestations.length === 0 ? {} : { attestations }),
     });
   }
   const isOurs = (name: string) =>

@@ -91,7 +91,7 @@ export class ExecVertex extends Vertex {
     this.#exec = options;
     const rootMount: MountOptions = { target: "/", source: base, readonly: options.readonlyRoot ?? false };
     this.#mounts = [rootMount, ...(options.mounts ?? [])].sort((a, b) => compareBytes(a.target, b.target));
-    this.root = options.readonlyRoot ? base : this.#outputOf(rootMount);
+    this.root = options.readonlyRoot ? base : this.outputAt(rootMount);
   }
 
   override inputs(): readonly Output[] {
@@ -218,7 +218,8 @@ export class ExecVertex extends Vertex {
     }
   }
 
-  #outputOf(mount: MountOptions): Output {
+  /** What is at one of the vertex' own writable mounts after the command. */
+  outputAt(mount: MountOptions): Output {
     const index = () => this.#mounts.filter(hasOutput).indexOf(mount);
     return new VertexOutput(this, index, this.options.platform);
   }

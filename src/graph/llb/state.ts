@@ -7,7 +7,7 @@ import { normalizePlatform } from "../../formats/oci/index.ts";
 import { joinPath } from "../../formats/patterns/index.ts";
 import { EnvList } from "./env-list.ts";
 import { ExecVertex } from "./exec.ts";
-import type { ExecOptions } from "./exec.ts";
+import type { ExecOptions, MountOptions } from "./exec.ts";
 import { FileVertex } from "./file.ts";
 import type { FileAction } from "./file.ts";
 import { MergeVertex } from "./merge.ts";
@@ -83,6 +83,16 @@ export class State {
   run(options: ExecOptions): State {
     const vertex = new ExecVertex(this.output, this.settings, options);
     return this.withOutput(vertex.root);
+  }
+
+  /** Runs a command with an empty writable folder at `target`; the result is that folder after it. */
+  runTo(target: string, options: ExecOptions): Output {
+    const folder: MountOptions = { target, source: undefined };
+    const vertex = new ExecVertex(this.output, this.settings, {
+      ...options,
+      mounts: [...(options.mounts ?? []), folder],
+    });
+    return vertex.outputAt(folder);
   }
 
   /** Applies file actions in order. */

@@ -31,6 +31,7 @@ export class EdgeState<R> {
   #probe: Promise<FoundRecord | undefined> | undefined;
   #result: Promise<EdgeResult<R>> | undefined;
   #inputKeys: Promise<InputKeys[]> | undefined;
+  #settled: EdgeResult<R> | undefined;
   readonly #madeInputs = new Map<number, Promise<InputKeys>>();
 
   constructor(host: EdgeHost<R>, state: VertexState<R>, index: number) {
@@ -56,18 +57,25 @@ export class EdgeState<R> {
     return this.#probe;
   }
 
+  /** The result, if there is one by now. */
+  get settled(): EdgeResult<R> | undefined {
+    return this.#settled;
+  }
+
   /** The edge's result: loaded from the cache, or made. */
   result(): Promise<EdgeResult<R>> {
-    this.#result ??= this.#state.track(async () => {
-      const found = await this.probe();
-      const loaded = found === undefined ? undefined : await this.load(found);
-      if (loaded !== undefined) return loaded;
-      const outputs = await this.#host.execute(this.#state);
-      const output = outputs[this.#index];
-      if (output === undefined) throw new Error(`vertex ${this.#state.vertex.name} has no output ${this.#index}`);
-      return output;
-    });
+    this.#result ??= this.#state.track(async () => (this.#settled = await this.#resolve()));
     return this.#result;
+  }
+
+  async #resolve(): Promise<EdgeResult<R>> {
+    const found = await this.probe();
+    const loaded = found === undefined ? undefined : await this.load(found);
+    if (loaded !== undefined) return loaded;
+    const outputs = await this.#host.execute(this.#state);
+    const output = outputs[this.#index];
+    if (output === undefined) throw new Error(`vertex ${this.#state.vertex.name} has no output ${this.#index}`);
+    return output;
   }
 
   /** A record's result, or undefined when it is gone. */

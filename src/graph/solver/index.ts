@@ -2,7 +2,7 @@ export { CacheManager } from "./cache-manager.ts";
 export { contentKeyId, MemoryKeyStorage, rootKeyId } from "./key-storage.ts";
 export type { CacheKeyStorage, CacheLink, CacheResult } from "./key-storage.ts";
 export { Solver } from "./solver.ts";
-export type { Job, MadeResult, SolverOptions } from "./solver.ts";
+export type { Job, MadeResult, SolverOptions, TracedVertex } from "./solver.ts";
 export type {
   CacheDep,
   CacheMap,

@@ -40,6 +40,13 @@ export interface MadeResult<R> {
   readonly tookMs: number | undefined;
 }
 
+/** What became of a vertex: what its reference stands for, and the results there are of it by output. */
+export interface TracedVertex<R> {
+  readonly vertex: Vertex;
+  readonly pin: string | undefined;
+  readonly results: ReadonlyMap<number, R>;
+}
+
 export class Solver<R> {
   readonly #options: SolverOptions<R>;
   readonly #states = new Map<string, { state: VertexState<R>; jobs: Set<Job<R>> }>();
@@ -72,6 +79,7 @@ export class Solver<R> {
     return new Job(sink, {
       join: (job, vertex) => this.#join(job, vertex),
       result: (edge) => this.#edgeState(edge).result(),
+      trace: (edge) => this.#trace(edge),
       leave: (job) => this.#leave(job),
     });
   }
@@ -95,6 +103,19 @@ export class Solver<R> {
       entry.jobs.add(job);
       entry.state.join(job.sink);
     }
+  }
+
+  async #trace({ vertex }: Edge): Promise<TracedVertex<R>[]> {
+    const traced = new Map<string, Promise<TracedVertex<R>>>();
+    const stack = [vertex];
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+      if (traced.has(next.digest)) continue;
+      const state = this.#states.get(next.digest)?.state;
+      if (state === undefined) throw new Error(`vertex ${next.name} belongs to no job`);
+      traced.set(next.digest, traceOf(state));
+      stack.push(...next.inputs.map((input) => input.vertex));
+    }
+    return Promise.all(traced.values());
   }
 
   async #leave(job: Job<R>): Promise<void> {
@@ -236,6 +257,7 @@ export class Solver<R> {
 interface JobHost<R> {
   join(job: Job<R>, vertex: Vertex): void;
   result(edge: Edge): Promise<EdgeResult<R>>;
+  trace(edge: Edge): Promise<TracedVertex<R>[]>;
   leave(job: Job<R>): Promise<void>;
 }
 
@@ -260,6 +282,12 @@ export class Job<R> implements AsyncDisposable {
     return raceAbort(this.#host.result(edge), signal);
   }
 
+  /** Every vertex that an edge of this job stands on, itself included; call it once the edge is built. */
+  async trace(edge: Edge, signal?: AbortSignal): Promise<readonly TracedVertex<R>[]> {
+    if (this.#closed) throw new Error("the job is closed");
+    return raceAbort(this.#host.trace(edge), signal);
+  }
+
   /** Cancels what only this job wanted, waits for it to wind down and releases its results. */
   close(): Promise<void> {
     this.#closed ??= this.#host.leave(this);
@@ -273,4 +301,10 @@ export class Job<R> implements AsyncDisposable {
 
 function randomPause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.random() * SHUFFLE_MS));
+}
+
+async function traceOf<R>(state: VertexState<R>): Promise<TracedVertex<R>> {
+  const results = new Map<number, R>();
+  for (const [index, { settled }] of state.edges) if (settled !== undefined) results.set(index, settled.result);
+  return { vertex: state.vertex, pin: await state.op.pin?.(state.context), results };
 }

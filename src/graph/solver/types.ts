@@ -60,6 +60,8 @@ export interface Op<R> {
   cacheMap(context: OpContext): Promise<CacheMap<R>>;
   /** Runs the op; one result for each output index. */
   exec(inputs: readonly R[], context: OpContext): Promise<R[]>;
+  /** What exactly the op's reference stands for, a digest or a commit; for ops that look one up. */
+  pin?(context: OpContext): Promise<string>;
   /** False for ops that only shuffle references: they take no place in the parallelism limit. Defaults to true. */
   readonly heavy?: boolean;
   /** True where finding the cache map is work to show: resolving a reference. Defaults to false. */

@@ -114,6 +114,11 @@ export class RefStore {
     return Promise.all(ref.layers.map((layer) => this.forms.blob(layer, options, signal)));
   }
 
+  /** The layers' directories in overlay form, bottom first; all must be unpacked. For looking at only. */
+  folders(ref: Ref): string[] {
+    return ref.layers.map((layer) => this.#options.snapshotter.fsDir(layer));
+  }
+
   exists(id: string): boolean {
     return this.rows.hasRef(id);
   }
