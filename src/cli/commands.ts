@@ -6,6 +6,7 @@ import { cache } from "./cache.ts";
 import type { CommandDefinition } from "./command.ts";
 import { daemon } from "./daemon.ts";
 import { create } from "./create.ts";
+import { doctor } from "./doctor.ts";
 import { du } from "./du.ts";
 import { features } from "./features.ts";
 import { history } from "./history.ts";
@@ -37,5 +38,6 @@ export const commands: readonly CommandDefinition[] = [
   rm,
   features,
   history,
+  doctor,
   version,
 ];
