@@ -5,6 +5,7 @@ import { build } from "./build.ts";
 import { cache } from "./cache.ts";
 import type { CommandDefinition } from "./command.ts";
 import { daemon } from "./daemon.ts";
+import { dialStdio } from "./dial-stdio.ts";
 import { create } from "./create.ts";
 import { doctor } from "./doctor.ts";
 import { du } from "./du.ts";
@@ -30,6 +31,7 @@ export const commands: readonly CommandDefinition[] = [
   cache,
   verifyRepro,
   daemon,
+  dialStdio,
   create,
   use,
   ls,

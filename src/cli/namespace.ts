@@ -11,6 +11,8 @@ export function enterMountNamespace(_command: CommandDefinition): void {
   const { env } = process;
   if (env["SLIPWAY_NAMESPACE"] !== undefined || process.getuid?.() !== 0 || typeof process.execve !== "function")
     return;
+  // Sockets of systemd do not outlive it; a unit has a namespace of its own to give.
+  if (env["LISTEN_FDS"] !== undefined && Number(env["LISTEN_PID"]) === process.pid) return;
   const unshare = findProgram("unshare", env["PATH"] ?? "");
   if (unshare === undefined || spawnSync(unshare, ["-m", "true"]).status !== 0) return;
   const script = process.argv[1];

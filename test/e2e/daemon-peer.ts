@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -31,6 +32,7 @@ export class DaemonPeer implements AsyncDisposable {
   /** Starts it and makes it buildx's builder "ours". */
   static async start(project: Project, options: DaemonPeerOptions = {}): Promise<DaemonPeer> {
     const address = `unix://${join(project.dir, "d.sock")}`;
+    await rm(join(project.dir, "buildx"), { recursive: true, force: true });
     const child = spawn(process.execPath, [program, "daemon", "--addr", address, ...(options.args ?? [])], {
       cwd: project.dir,
       env: { ...process.env, SLIPWAY_ROOT: project.state, ...options.env },
@@ -151,7 +153,7 @@ export class RegistryPeer implements AsyncDisposable {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
   const { port } = server.address() as { port: number };

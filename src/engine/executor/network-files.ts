@@ -8,15 +8,25 @@ const SYSTEMD_REAL = "/run/systemd/resolve/resolv.conf";
 /** Used when nothing else is left, as Docker and BuildKit do. */
 const FALLBACK_SERVERS = ["8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:4860::8844"];
 
+/** What is configured; an empty list leaves the host's. */
+export interface DnsSettings {
+  readonly nameservers: readonly string[];
+  readonly options: readonly string[];
+  readonly searchDomains: readonly string[];
+}
+
 /**
  * Text of a step's resolv.conf. On the host's network it is the host's; with a network of its own, servers on the host's loopback
  * can't be reached and are left out.
  */
 export function resolvConf(options: {
   readonly hostNetwork: boolean;
+  /** Instead of the host's. */
+  readonly dns?: DnsSettings | undefined;
   readonly read?: (path: string) => string;
 }): string {
   const read = options.read ?? readOrEmpty;
+  if (options.dns !== undefined) return configured(options.dns, read("/etc/resolv.conf"));
   let text = read("/etc/resolv.conf");
   if (options.hostNetwork) return text === "" ? serverLines(FALLBACK_SERVERS) : text;
   const servers = serversOf(text);
@@ -35,6 +45,19 @@ export function hostsFile(
 ): string {
   const lines = [`127.0.0.1\tlocalhost ${hostname}`, "::1\tlocalhost ip6-localhost ip6-loopback"];
   return [...lines, ...extraHosts.map(({ host, ip }) => `${ip}\t${host}`), ""].join("\n");
+}
+
+function configured({ nameservers, options, searchDomains }: DnsSettings, host: string): string {
+  const servers = nameservers.length > 0 ? nameservers : serversOf(host);
+  const lines = (name: string) => host.split("\n").filter((line) => line.startsWith(`${name} `));
+  const search = searchDomains.length > 0 ? [`search ${searchDomains.join(" ")}`] : lines("search");
+  const wanted = options.length > 0 ? [`options ${options.join(" ")}`] : lines("options");
+  return [
+    ...search,
+    ...(servers.length > 0 ? servers : FALLBACK_SERVERS).map((each) => `nameserver ${each}`),
+    ...wanted,
+    "",
+  ].join("\n");
 }
 
 function serversOf(text: string): string[] {

@@ -12,6 +12,7 @@ import type { RunningProcess } from "../../system/process/index.ts";
 import { ensureDirectory } from "./inside.ts";
 import { noteMountStubs } from "./mount-stubs.ts";
 import { hostsFile, resolvConf } from "./network-files.ts";
+import type { DnsSettings } from "./network-files.ts";
 import { findRuntimes } from "./runtime.ts";
 import type { Runtime, Runtimes } from "./runtime.ts";
 import { runtimeSpec } from "./spec.ts";
@@ -23,6 +24,8 @@ export interface RuntimeExecutorOptions {
   readonly runDir: string;
   /** Whether this process has a mount namespace of its own. */
   readonly privateMounts: boolean;
+  /** Name servers of steps; by default the host's. */
+  readonly dns?: DnsSettings | undefined;
 }
 
 export class RuntimeExecutor implements Executor {
@@ -51,7 +54,7 @@ export class RuntimeExecutor implements Executor {
     try {
       const hostNetwork = process.network !== pb.NetMode.NONE;
       const files = { resolvConfPath: join(bundle, "resolv.conf"), hostsPath: join(bundle, "hosts") };
-      writeFileSync(files.resolvConfPath, resolvConf({ hostNetwork }), { mode: 0o644 });
+      writeFileSync(files.resolvConfPath, resolvConf({ hostNetwork, dns: this.#options.dns }), { mode: 0o644 });
       writeFileSync(files.hostsPath, hostsFile(process.hostname, process.extraHosts), { mode: 0o644 });
       const dests = ["/etc/resolv.conf", "/etc/hosts", ...process.mounts.map((mount) => mount.dest)];
       const removeStubs = noteMountStubs(process.rootPath, dests, process.removeStubsRecursive);

@@ -19,6 +19,7 @@ import { CacheMounts } from "../../storage/refs/index.ts";
 import type { UsageHost } from "../../storage/refs/index.ts";
 import { WorkerPool } from "../../system/workers/index.ts";
 import { RuntimeExecutor, runnablePlatforms } from "../executor/index.ts";
+import type { DnsSettings } from "../executor/index.ts";
 import type { SolveContext } from "../ops/index.ts";
 import { loadDefinition } from "../ops/index.ts";
 import { OpHost } from "../ops/index.ts";
@@ -54,10 +55,14 @@ export interface EngineOptions {
   /** Steps that are ready start in a random order, for finding out what hangs on it. Defaults to false. */
   readonly shuffled?: boolean | undefined;
   readonly registries?: RegistriesSettings;
+  /** Name servers of steps; by default the host's. */
+  readonly dns?: DnsSettings | undefined;
   /** Makes the usual base images from the distribution's packages where their registry can't be reached. Defaults to false. */
   readonly standInBases?: boolean;
   /** Forces plain copies or overlay; found out when absent. */
   readonly snapshotter?: "overlay" | "copy";
+  /** Refuses frontends that may not run here, by throwing. */
+  readonly checkFrontend?: ((request: FrontendRequest) => void) | undefined;
   /** The engine is opened to free space: what the store keeps in reserve may be used for that. Defaults to false. */
   readonly toFreeSpace?: boolean | undefined;
 }
@@ -123,6 +128,7 @@ export class Engine implements AsyncDisposable {
         (executor ??= new RuntimeExecutor({
           runDir: store.lock.runDir,
           privateMounts: process.env["SLIPWAY_NAMESPACE"] === "private",
+          dns: options.dns,
         })),
     });
     this.#lost = lost;
@@ -458,6 +464,7 @@ export class Engine implements AsyncDisposable {
   // oxlint-disable-next-line typescript/require-await -- what it refuses, it rejects
   async #runFrontend(request: FrontendRequest, build: FrontendBuild, signal: AbortSignal): Promise<FrontendResult> {
     const { frontend, options } = request;
+    this.#options.checkFrontend?.(request);
     if (frontend === "gateway.v0") requireBuiltIn(options["source"] ?? "");
     else if (frontend !== "dockerfile.v0") {
       throw new BuildError(`frontend ${JSON.stringify(frontend)} is not supported by this builder yet`, {

@@ -15,7 +15,7 @@ export type {
 } from "./builder.ts";
 export { openEmbeddedBuilder } from "./embedded.ts";
 export type { EmbeddedBuilderOptions } from "./embedded.ts";
-export { diskUsage, prune } from "./usage.ts";
+export { diskUsage, prune, recordFilter } from "./usage.ts";
 export { connectNode, driverOptions, nodeLocation } from "./drivers.ts";
 export type { Feature } from "./features.ts";
 export { askFeatures, openConfiguredBuilder } from "./open-builder.ts";

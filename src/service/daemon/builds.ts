@@ -33,6 +33,8 @@ export class Builds {
   readonly #builds = new Map<string, RunningBuild>();
   readonly #arrivals = new Map<string, Set<() => void>>();
   #count = 0;
+  #draining = false;
+  #onEnd: (() => void) | undefined;
 
   /** @param dir a folder of this process's own for the logs of builds that run */
   constructor(dir: string) {
@@ -46,12 +48,25 @@ export class Builds {
     return count;
   }
 
-  /** @throws BUILD_EXISTS when there is a build of this name; INVALID_REQUEST without a name. */
+  /** Resolves once no build runs. New ones are refused from now on. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    while (this.running > 0) await new Promise<void>((resolve) => (this.#onEnd = resolve));
+  }
+
+  /** @throws DRAINING; BUILD_EXISTS when there is a build of this name; INVALID_REQUEST without a name. */
   start(ref: string): RunningBuild {
     if (ref === "")
       throw new BuildError("a build without a Ref", { code: "INVALID_REQUEST", status: "InvalidArgument" });
     if (this.#builds.has(ref))
       throw new BuildError(`job ID ${ref} already exists`, { code: "BUILD_EXISTS", status: "AlreadyExists" });
+    if (this.#draining) {
+      throw new BuildError("the daemon is about to end and takes no more builds", {
+        code: "DRAINING",
+        status: "Unavailable",
+        retryable: true,
+      });
+    }
     const build = new RunningBuild(ref, join(this.#dir, `${++this.#count}.log`));
     this.#builds.set(ref, build);
     const waiting = this.#arrivals.get(ref);
@@ -62,6 +77,7 @@ export class Builds {
 
   /** Lets go of a build that ended; for a while it is still told of. */
   release(build: RunningBuild): void {
+    this.#onEnd?.();
     setTimeout(() => {
       if (this.#builds.get(build.ref) === build) this.#builds.delete(build.ref);
       build.log.close();

@@ -2,6 +2,7 @@
 // Counterpart: moby/buildkit cmd/buildkitd.
 
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { statfsSync } from "node:fs";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Engine } from "../../engine/index.ts";
@@ -9,15 +10,20 @@ import type { EngineOptions } from "../../engine/index.ts";
 import { content, control, gateway, health } from "../../formats/proto/index.ts";
 import type { worker } from "../../formats/proto/index.ts";
 import { collectByDefault, defaultPolicies } from "../../storage/refs/index.ts";
+import type { PrunePolicy } from "../../storage/refs/index.ts";
 import { RpcServer } from "../../system/rpc/index.ts";
 import type { Address, Listener, ListenOptions } from "../../system/rpc/index.ts";
+import { recordFilter } from "../builders/index.ts";
 import { FolderSync, RemoteSessions } from "../session/index.ts";
 import { bridgeService } from "./bridge-service.ts";
 import { Builds } from "./builds.ts";
+import type { ConfiguredPolicy } from "./config.ts";
 import { contentService } from "./content-service.ts";
 import { controlService, statusHandler } from "./control-service.ts";
 import { BuildHistory } from "../history/index.ts";
 import type { HistoryLimits } from "../history/index.ts";
+import { frontendCheck } from "./frontend-limits.ts";
+import type { FrontendLimits } from "./frontend-limits.ts";
 import { healthService } from "./health-service.ts";
 import { wireError } from "../history/index.ts";
 import { workerRecord } from "./worker-record.ts";
@@ -29,10 +35,18 @@ export interface DaemonOptions extends EngineOptions {
   readonly entitlements: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
   readonly history?: HistoryLimits;
+  /** Whether what the rules no longer keep goes after builds. Defaults to true. */
+  readonly gc?: boolean;
+  /** Which frontends may run; all by default. */
+  readonly frontends?: FrontendLimits | undefined;
+  /** Absent: the default rules. */
+  readonly policies?: readonly ConfiguredPolicy[] | undefined;
   /** Told of what an operator should know. */
   readonly log: (text: string) => void;
 }
 
+/** Clients look at a build's record when it has ended. */
+const LAST_WORDS_MS = 1000;
 const COLLECTING_MS = 10 * 60_000;
 
 export class Daemon implements AsyncDisposable {
@@ -43,11 +57,13 @@ export class Daemon implements AsyncDisposable {
   readonly #builds: Builds;
   readonly #draining = new AbortController();
   readonly #options: DaemonOptions;
+  readonly #policies: readonly (PrunePolicy & { readonly filters: readonly string[] })[] | undefined;
   #collecting: Promise<void> | undefined;
 
   private constructor(options: DaemonOptions, engine: Engine) {
     this.#options = options;
     this.#engine = engine;
+    this.#policies = options.policies?.map((policy) => ({ ...policy, matches: recordFilter(policy.filters) }));
     this.#builds = new Builds(join(engine.store.lock.runDir, "builds"));
     this.#sessions = new RemoteSessions();
     this.#sync = new FolderSync();
@@ -70,7 +86,7 @@ export class Daemon implements AsyncDisposable {
       version,
       platforms: engine.platforms(),
       labels: options.labels ?? {},
-      policies: defaultPolicies(totalBytes(options.root)),
+      policies: this.#policies ?? defaultPolicies(totalBytes(options.root)),
     });
     const history = new BuildHistory(join(options.root, "history"), options.history);
     const host = {
@@ -103,17 +119,25 @@ export class Daemon implements AsyncDisposable {
 
   /** Opens the store. @throws as `Engine.open`. */
   static async open(options: DaemonOptions): Promise<Daemon> {
-    return new Daemon(options, await Engine.open(options));
+    const checkFrontend = options.frontends && frontendCheck(options.frontends);
+    return new Daemon(options, await Engine.open({ ...options, checkFrontend }));
   }
 
   listen(address: Address, options: ListenOptions = {}): Promise<Listener> {
     return this.#server.listen(address, options);
   }
 
-  /** Takes no more connections and waits until the builds that run have ended. */
+  /** Takes no more builds and waits until those that run have ended, with what their clients ask of them afterwards. */
   async drain(): Promise<void> {
     this.#draining.abort(new Error("draining"));
-    await this.#server.drain();
+    await this.#builds.drain();
+    // Until their last word clients need their connections; somebody who merely listens is not waited for.
+    const sessionsGone = async () => {
+      while (this.#sessions.size > 0) await sleep(50);
+      await sleep(LAST_WORDS_MS);
+    };
+    await Promise.race([sessionsGone(), sleep(2 * LAST_WORDS_MS)]);
+    await Promise.race([this.#server.drain(), sleep(LAST_WORDS_MS)]);
   }
 
   /** Ends all connections, and with them the builds. */
@@ -128,9 +152,15 @@ export class Daemon implements AsyncDisposable {
 
   /** What the rules no longer keep goes once no build runs. */
   #collect(): void {
-    if (this.#builds.running > 0 || this.#collecting !== undefined || this.#draining.signal.aborted) return;
+    if (
+      this.#options.gc === false ||
+      this.#builds.running > 0 ||
+      this.#collecting !== undefined ||
+      this.#draining.signal.aborted
+    )
+      return;
     const signal = AbortSignal.any([this.#draining.signal, AbortSignal.timeout(COLLECTING_MS)]);
-    this.#collecting = collectByDefault(this.#engine.usageHost(), signal)
+    this.#collecting = collectByDefault(this.#engine.usageHost(), signal, this.#policies)
       .catch((error: unknown) => {
         if (!signal.aborted) this.#options.log(`garbage collection: ${String(error)}`);
       })

@@ -27,15 +27,20 @@ export function defaultPolicies(totalBytes: number): PrunePolicy[] {
   ];
 }
 
-/** Applies the default rules when it is time to. Stops between records when aborted. */
-export async function collectByDefault(host: UsageHost, signal: AbortSignal): Promise<void> {
+/** Applies the default rules, or those given, when it is time to. Stops between records when aborted. */
+export async function collectByDefault(
+  host: UsageHost,
+  signal: AbortSignal,
+  policies?: readonly PrunePolicy[],
+): Promise<void> {
   const { bavail, blocks, bsize } = statfsSync(host.root);
   const totalBytes = blocks * bsize;
   const stamp = join(host.root, "gc");
   const sinceMs = Date.now() - (statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0);
   if (sinceMs < (bavail * bsize < totalBytes * 0.2 ? MINUTE_MS : HOUR_MS)) return;
   let removed = 0;
-  for (const policy of defaultPolicies(totalBytes)) await removeByPolicy(host, policy, () => removed++, signal);
+  for (const policy of policies ?? defaultPolicies(totalBytes))
+    await removeByPolicy(host, policy, () => removed++, signal);
   if (removed > 0) await collectGarbage(host, false);
   // Only now: what was cut short is taken up again after the next build.
   writeFileSync(stamp, "", { mode: 0o600 });

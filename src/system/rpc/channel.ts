@@ -48,7 +48,16 @@ export class Channel implements AsyncDisposable {
     session.on("error", (error) => (this.#error ??= error));
     session.once("connect", () => widen(session));
     if (options.keepAlive) keepAlive(session, options.keepAlive);
-    this.closed = new Promise((resolve) => session.once("close", () => resolve()));
+    this.closed = new Promise((resolve) => {
+      session.once("close", () => resolve());
+      // A socket that a TLS alert ends takes its session along without a word.
+      duplex.once("error", (error: Error) => {
+        this.#error ??= error;
+        session.destroy();
+        duplex.destroy();
+        resolve();
+      });
+    });
   }
 
   /** @throws RpcError UNAVAILABLE when nobody answers there. */
