@@ -26,6 +26,9 @@ export interface FetchOptions {
   readonly onProgress?: (progress: FetchProgress) => void;
 }
 
+/** How often a blob that came damaged is asked for again. */
+const EXTRA_ATTEMPTS = 3;
+
 export class BlobFetcher {
   readonly #content: ContentStore;
   readonly #limit: Semaphore;
@@ -69,14 +72,18 @@ export class BlobFetcher {
 
   async #bring(descriptor: Descriptor, provider: BlobProvider, signal: AbortSignal): Promise<void> {
     if (this.#content.has(descriptor.digest)) return;
-    for (let source = 0; ; source++) {
+    for (let attempt = 0; ; attempt++) {
+      const source = attempt % provider.sources;
       try {
         await this.#write(descriptor, provider.open(descriptor, source, signal), signal);
         return;
       } catch (error) {
         signal.throwIfAborted();
-        const isLast = source + 1 >= provider.sources;
-        if (isLast || !isBuildError(error) || error.code === "DISK_FULL") throw named(error, descriptor);
+        if (!isBuildError(error) || error.code === "DISK_FULL") throw named(error, descriptor);
+        if (attempt + 1 < provider.sources) continue;
+        // Bytes that were changed on the way come right the next time; a registry that has wrong ones is found out soon enough.
+        const isDamage = error.code === "DIGEST_MISMATCH" || error.code === "SIZE_MISMATCH";
+        if (!isDamage || attempt + 1 >= provider.sources + EXTRA_ATTEMPTS) throw named(error, descriptor);
       }
     }
   }

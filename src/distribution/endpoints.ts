@@ -2,12 +2,13 @@
 // Counterpart: moby/buildkit util/resolver/resolver.go.
 
 import { isIPv4 } from "node:net";
+import { certificatesFor } from "./certificates.ts";
 
 /** How one registry, or mirror, is reached. */
 export interface RegistrySettings {
   /** Tried first, in order, each as `host[:port][/path]`; the registry itself comes last. */
   readonly mirrors?: readonly string[];
-  /** Plain http. Defaults to true for loopback addresses only. */
+  /** Plain http. Defaults to true for loopback addresses without certificates only. */
   readonly http?: boolean;
   /** Certificates are not checked; with `http` not set to false, http is tried after https. */
   readonly insecure?: boolean;
@@ -55,5 +56,7 @@ function variants(host: string, path: string, settings: RegistrySettings, namesp
   if (settings.insecure) {
     return settings.http === false ? [make("https", false)] : [make("https", false), make("http", true)];
   }
-  return [make((settings.http ?? isLoopback(host)) ? "http" : "https", true)];
+  // Who has put certificates there for a host of this machine wants them used.
+  const http = settings.http ?? (isLoopback(host) && certificatesFor(host) === undefined);
+  return [make(http ? "http" : "https", true)];
 }

@@ -125,7 +125,7 @@ export function connectionFailure(cause: unknown): string {
 function hintFor(cause: unknown): string {
   const code = causeCode(cause) ?? "";
   if (/CERT|SELF_SIGNED|UNABLE_TO|ALTNAME|SSL|TLS/.test(code)) {
-    return "its certificate is not trusted here: set NODE_EXTRA_CA_CERTS to its authority, or configure the registry as insecure";
+    return "its certificate is not trusted here: put its authority into /etc/docker/certs.d/HOST/ca.crt, or configure the registry as insecure";
   }
   return "check the registry's name, the network and the proxy settings; a base image that is here already needs no registry";
 }

@@ -4,6 +4,7 @@
 import type { Readable } from "node:stream";
 import type * as Undici from "undici";
 import { isBuildError } from "../base/index.ts";
+import { certificatesFor, type HostCertificates } from "./certificates.ts";
 import { causeCode, badAnswer, publicUrl, unreachable } from "./errors.ts";
 import { isLoopback } from "./endpoints.ts";
 
@@ -62,6 +63,7 @@ const passing = new Set([
 
 export class Transport implements AsyncDisposable {
   readonly #dispatchers = new Map<string, Undici.Dispatcher>();
+  readonly #certificates = new Map<string, HostCertificates | "none">();
   readonly #idleTimeoutMs: number;
   readonly #attempts: number;
   readonly #delayMs: (attempt: number) => number;
@@ -153,10 +155,21 @@ export class Transport implements AsyncDisposable {
   /** As Go does it, proxies are never asked for this machine. */
   #dispatcher(undici: typeof Undici, url: URL, verifyTls: boolean): Undici.Dispatcher {
     const kind = isLoopback(url.host) ? "direct" : "proxied";
-    const key = `${kind} ${verifyTls}`;
+    let certificates = url.protocol === "https:" ? this.#certificates.get(url.host) : undefined;
+    if (certificates === undefined && url.protocol === "https:") {
+      certificates = certificatesFor(url.host) ?? "none";
+      this.#certificates.set(url.host, certificates);
+    }
+    const own = certificates === "none" ? undefined : certificates;
+    const key = `${kind} ${verifyTls} ${own === undefined ? "" : url.host}`;
     let dispatcher = this.#dispatchers.get(key);
     if (dispatcher === undefined) {
-      const connect = { timeout: CONNECT_TIMEOUT_MS, rejectUnauthorized: verifyTls };
+      const connect = {
+        timeout: CONNECT_TIMEOUT_MS,
+        rejectUnauthorized: verifyTls,
+        ...(own?.ca === undefined ? {} : { ca: [...own.ca] }),
+        ...(own?.cert === undefined ? {} : { cert: own.cert, key: own.key! }),
+      };
       const options = { connect, connections: 16, allowH2: false };
       dispatcher = kind === "direct" ? new undici.Agent(options) : new undici.EnvHttpProxyAgent(options);
       this.#dispatchers.set(key, dispatcher);
