@@ -12,6 +12,7 @@ import { du } from "./du.ts";
 import { features } from "./features.ts";
 import { history } from "./history.ts";
 import { images } from "./images.ts";
+import { imagetools } from "./imagetools.ts";
 import { inspect } from "./inspect.ts";
 import { ls } from "./ls.ts";
 import { prune } from "./prune.ts";
@@ -29,6 +30,7 @@ export const commands: readonly CommandDefinition[] = [
   du,
   prune,
   cache,
+  imagetools,
   verifyRepro,
   daemon,
   dialStdio,

@@ -12,5 +12,7 @@ export type { ReceivedManifest, RegistryClientOptions } from "./registry-client.
 export { MemoryRegistry } from "./memory-registry.ts";
 export type { Fault, LoggedRequest, MemoryRegistryOptions } from "./memory-registry.ts";
 export type { RegistryAuth } from "./memory-registry-tokens.ts";
+export { ImageCopier } from "./image-copier.ts";
+export type { CopyOutcome, ImageCopierOptions } from "./image-copier.ts";
 export { RegistryPusher } from "./pusher.ts";
 export type { PushOptions, PushOutcome, UploadSource } from "./pusher.ts";

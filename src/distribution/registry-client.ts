@@ -8,6 +8,7 @@ import {
   MAX_MANIFEST_BYTES,
   manifestMediaType,
   mediaTypes,
+  parseIndex,
   referenceName,
   referenceString,
 } from "../formats/oci/index.ts";
@@ -112,6 +113,27 @@ export class RegistryClient implements AsyncDisposable {
   /** The manifest or index that a reference names, checked against the reference's digest if it has one. @throws as {@link resolve}. */
   manifest(ref: Reference, signal?: AbortSignal): Promise<ReceivedManifest> {
     return this.#overEndpoints(ref, (endpoint) => this.#manifest(endpoint, ref, signal));
+  }
+
+  /**
+   * Manifests of a repository whose subject is `subject`, by the registry's own list, else by the tag that stands in for one; none where
+   * there is neither. @throws as {@link resolve}.
+   */
+  referrers(repository: Reference, subject: Digest, signal?: AbortSignal): Promise<readonly Descriptor[]> {
+    return this.#overEndpoints(repository, async (endpoint) => {
+      const headers = { accept: mediaTypes.ociIndex };
+      for (const path of [`referrers/${subject}`, `manifests/${subject.replace(":", "-")}`]) {
+        const response = await this.#call(endpoint, repository, { method: "GET", path, headers }, signal);
+        if (response.status === 404 || response.status === 405 || response.status === 400) {
+          await response.discard();
+          continue;
+        }
+        if (response.status !== 200) throw await this.#failure(endpoint, repository, "GET", response);
+        const bytes = await readBody(response, MAX_MANIFEST_BYTES);
+        return manifestMediaType(bytes) === mediaTypes.ociIndex ? parseIndex(bytes).manifests : [];
+      }
+      return [];
+    });
   }
 
   /** The blobs of a repository. Opening @throws BLOB_NOT_FOUND and as {@link resolve}. */
