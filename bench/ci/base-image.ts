@@ -1,4 +1,4 @@
-// The base image of the CI benchmark, in a registry of its own: Debian from the distribution's packages, or busybox alone for a quick
+// The base image of the CI benchmark, in a registry of its own: Debian from the distribution's packages with Node.js, or busybox alone for a quick
 // check. Made once for each folder that the user keeps.
 
 import { spawn } from "node:child_process";
@@ -8,6 +8,9 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../measure.ts";
+
+/** Changes with the recipe. */
+const VERSION = 2;
 
 export interface BaseRegistry extends AsyncDisposable {
   readonly host: string;
@@ -32,7 +35,7 @@ export async function startBaseRegistry(
   const ended = once(child, "exit");
   const registry: BaseRegistry = {
     host,
-    base: `${host}/base/${kind}:1`,
+    base: `${host}/base/${kind}:${VERSION}`,
     [Symbol.asyncDispose]: async () => {
       child.kill();
       await ended;
@@ -40,7 +43,7 @@ export async function startBaseRegistry(
   };
   try {
     await answers(host);
-    const known = await fetch(`http://${host}/v2/base/${kind}/manifests/1`, {
+    const known = await fetch(`http://${host}/v2/base/${kind}/manifests/${VERSION}`, {
       headers: { accept: "application/vnd.oci.image.manifest.v1+json" },
     });
     if (!known.ok) makeBase(registry.base, folder, { kind, slipway });
@@ -68,7 +71,11 @@ function makeBase(
     rmSync(join(root, "var/cache/apt"), { recursive: true, force: true });
     run(["tar", "-C", root, "--numeric-owner", "-cf", join(context, "root.tar"), "."]);
     rmSync(root, { recursive: true, force: true });
-    writeFileSync(join(context, "Dockerfile"), 'FROM scratch\nADD root.tar /\nCMD ["bash"]\n');
+    cpSync(process.execPath, join(context, "node"));
+    writeFileSync(
+      join(context, "Dockerfile"),
+      'FROM scratch\nADD root.tar /\nCOPY --chmod=755 node /usr/local/bin/node\nCMD ["node"]\n',
+    );
   } else {
     cpSync("/bin/busybox", join(context, "busybox"));
     writeFileSync(

@@ -1,7 +1,8 @@
 // Who takes part in the CI benchmark, and how each does a job: a fresh engine, a fresh store, commands as a workflow has them.
 
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { CpuGroup } from "./cpu-group.ts";
 import { DockerPeer } from "../../test/integration/peers.ts";
 import { run } from "../measure.ts";
 import { readPhases } from "./phases.ts";
@@ -55,6 +56,7 @@ export interface JobResult {
 }
 
 export interface Bench {
+  readonly group: CpuGroup;
   readonly folder: string;
   readonly slipway: string;
   readonly registry: string;
@@ -66,7 +68,7 @@ export interface Bench {
 /** Runs one job from nothing to the end; the cache that it leaves replaces the contestant's earlier one. @throws when a result is wrong. */
 export async function runJob(bench: Bench, contestant: Contestant, job: Job): Promise<JobResult> {
   const { tool } = contestant;
-  const group = new CpuGroup(`slipway-bench-${process.pid}`);
+  const { group } = bench;
   const work = join(bench.folder, "job");
   rmSync(work, { recursive: true, force: true });
   const contexts = join(work, "project");
@@ -115,7 +117,6 @@ export async function runJob(bench: Bench, contestant: Contestant, job: Job): Pr
     run(["cp", "-a", cache, saved]);
   }
   rmSync(work, { recursive: true, force: true });
-  group.remove();
   return result;
 }
 
@@ -186,51 +187,4 @@ function peakOf(pid: number): number {
     Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/status`, "utf8"))?.[1] ?? 0) * 1024;
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
   return [pid, ...children.map(Number)].reduce((sum, each) => sum + peak(each), 0);
-}
-
-/** A control group that counts the processor time of an engine and its containers. */
-class CpuGroup {
-  readonly path: string;
-  readonly #usage: string | undefined;
-  readonly #isUnified: boolean;
-
-  constructor(path: string) {
-    this.path = path;
-    const unified = join("/sys/fs/cgroup", path);
-    const separate = join("/sys/fs/cgroup/cpuacct", path);
-    this.#isUnified = exists("/sys/fs/cgroup/cgroup.controllers");
-    try {
-      mkdirSync(this.#isUnified ? unified : separate, { recursive: true });
-      this.#usage = this.#isUnified ? join(unified, "cpu.stat") : join(separate, "cpuacct.usage");
-    } catch {
-      this.#usage = undefined;
-    }
-  }
-
-  /** Undefined on machines without such groups. */
-  usedMs(): number | undefined {
-    if (this.#usage === undefined) return undefined;
-    const text = readFileSync(this.#usage, "utf8");
-    return this.#isUnified ? Number(/^usage_usec (\d+)/m.exec(text)?.[1]) / 1000 : Number(text) / 1e6;
-  }
-
-  remove(): void {
-    const hierarchies = this.#isUnified ? [""] : readdirSync("/sys/fs/cgroup");
-    for (const hierarchy of hierarchies) removeGroup(join("/sys/fs/cgroup", hierarchy, this.path));
-  }
-}
-
-function removeGroup(path: string): void {
-  if (!exists(path)) return;
-  for (const each of readdirSync(path, { withFileTypes: true }))
-    if (each.isDirectory()) removeGroup(join(path, each.name));
-  try {
-    rmdirSync(path);
-  } catch {
-    // A process that is just ending is still in it; an empty group does no harm.
-  }
-}
-
-function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }

@@ -1,5 +1,5 @@
 // The whole CI job, measured: six services built cold, with cache export, from a restored cache, and with one changed line, by Slipway,
-// by Docker 28's BuildKit and by plain Docker 20.10. `npm run bench -- ci [--quick] [--state DIR] [--rounds N] [--only ID,…]`.
+// by Docker 28's BuildKit and by plain Docker 20.10. `npm run bench -- ci [--quick] [--state DIR] [--rounds N] [--only ID,…] [--effort N]`.
 // Every job starts from an empty store and a new engine; the rounds of all contestants go in turns, so that all meet the same machine.
 // It runs in a network namespace of its own, where the engines' bridge disturbs nobody's.
 
@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { withoutClassicDocker, withoutDocker } from "../../test/integration/peers.ts";
 import { startBaseRegistry } from "./base-image.ts";
+import { CpuGroup } from "./cpu-group.ts";
 import { contestants, runJob } from "./contestants.ts";
 import type { Contestant, Job, JobResult } from "./contestants.ts";
 import { report } from "./report.ts";
@@ -26,6 +27,7 @@ export async function benchCi(args: readonly string[], slipway: string): Promise
       state: { type: "string" },
       rounds: { type: "string" },
       only: { type: "string" },
+      effort: { type: "string" },
       json: { type: "string" },
     },
   });
@@ -43,14 +45,16 @@ export async function benchCi(args: readonly string[], slipway: string): Promise
   }
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   const folder = mkdtempSync(join(benchDir(), "slipway-bench-ci-"));
+  const group = new CpuGroup(`slipway-bench-${process.pid}`);
   const chosen = chooseContestants(values.only?.split(","));
   try {
     await using registry = await startBaseRegistry(values.state!, { kind, slipway });
-    const size = values.quick ? quickSize : fullSize;
+    const usual = values.quick ? quickSize : fullSize;
+    const size = { ...usual, effort: Number(values.effort ?? usual.effort) };
     const contexts = { plain: join(folder, "plain"), changed: join(folder, "changed") };
     writeServices(contexts.plain, { isChanged: false, size });
     writeServices(contexts.changed, { isChanged: true, size });
-    const bench = { folder, slipway, registry: registry.host, base: registry.base, contexts };
+    const bench = { group, folder, slipway, registry: registry.host, base: registry.base, contexts };
     const results = new Map<Contestant, Map<Job, JobResult[]>>(chosen.map((each) => [each, new Map()]));
     for (let round = 0; round < rounds; round++) {
       for (const job of ["plain", "export", "restored", "changed"] as const) {
@@ -61,17 +65,20 @@ export async function benchCi(args: readonly string[], slipway: string): Promise
           const ofJob = results.get(contestant)!;
           ofJob.set(job, [...(ofJob.get(job) ?? []), result]);
           console.log(progressLine(round, contestant, job, result));
+          if (values.json !== undefined) writeJson(values.json, results);
         }
       }
     }
     console.log(`\n${report(results)}`);
-    if (values.json !== undefined) {
-      const plain = [...results].map(([{ id }, jobs]) => ({ id, jobs: Object.fromEntries(jobs) }));
-      writeFileSync(values.json, JSON.stringify(plain, undefined, 1));
-    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
+    await group.remove();
   }
+}
+
+function writeJson(path: string, results: ReadonlyMap<Contestant, ReadonlyMap<Job, readonly JobResult[]>>): void {
+  const plain = [...results].map(([{ id }, jobs]) => ({ id, jobs: Object.fromEntries(jobs) }));
+  writeFileSync(path, JSON.stringify(plain, undefined, 1));
 }
 
 function benchDir(): string {

@@ -11,11 +11,11 @@ export const changedService = "web";
 export interface WorkSize {
   readonly packages: number;
   readonly filesPerPackage: number;
-  /** How often each step does its work again. */
+  /** How often the installation does its work again. */
   readonly effort: number;
 }
 
-export const fullSize: WorkSize = { packages: 400, filesPerPackage: 10, effort: 3 };
+export const fullSize: WorkSize = { packages: 400, filesPerPackage: 10, effort: 4 };
 export const quickSize: WorkSize = { packages: 10, filesPerPackage: 3, effort: 1 };
 
 /** What a service's image says first when it is run. */

@@ -161,7 +161,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
         load: () => Promise.resolve(),
         form: () => Promise.resolve("docker"),
         loadArchive: () => Promise.resolve(),
-        exclusive: (work) => work(),
+        exclusive: (_key, work) => work(),
       }),
     onSignals(onInterrupt) {
       options.onReady?.(onInterrupt);

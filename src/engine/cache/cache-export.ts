@@ -63,7 +63,8 @@ export interface BuildOutcome {
   readonly layers: ReadonlySet<LayerId>;
 }
 
-const COMMIT_EVERY_MS = 2000;
+/** The index is brought up to date at most this often, and takes at most that share of the time: a build is busy enough. */
+const COMMIT = { everyMs: 2000, share: 1 / 200 };
 
 type Piece = { readonly layer: LayerId } | { readonly blob: Descriptor; readonly remote: string };
 
@@ -78,7 +79,7 @@ export class CacheExport {
   #step: ExportStep | undefined;
   #committing: Promise<void> = Promise.resolve();
   #commitPlanned = false;
-  #committedMs = Date.now();
+  #nextCommitMs = Date.now() + COMMIT.everyMs;
 
   constructor(options: CacheExportOptions) {
     this.#o = options;
@@ -205,10 +206,11 @@ export class CacheExport {
     if (this.#commitPlanned || this.#controller.signal.aborted) return;
     this.#commitPlanned = true;
     const run = async () => {
-      const waitMs = this.#committedMs + COMMIT_EVERY_MS - Date.now();
-      if (waitMs > 0) return;
+      if (Date.now() < this.#nextCommitMs) return;
+      const startedMs = Date.now();
       await this.#commit(this.#ids, undefined);
-      this.#committedMs = Date.now();
+      const tookMs = Date.now() - startedMs;
+      this.#nextCommitMs = startedMs + Math.max(COMMIT.everyMs, tookMs / COMMIT.share);
     };
     this.#committing = this.#committing
       .then(run)

@@ -85,7 +85,7 @@ export class LayoutExporter implements Exporter {
   ): Promise<Record<string, string>> {
     const pack = this.#options.compressionChosen ? this.#options.pack : ({ compression: "none", exact: true } as const);
     const options = { ...this.#options, subjects: names };
-    const made = await makeImage(source, options, { ...pack, bytes: false }, context);
+    const made = await makeImage(source, options, { ...pack, bytes: false, keep: true }, context);
     await loadImage(made, { names, loader }, context);
     return imageResponse(made.image, made.image.root, names);
   }

@@ -3,7 +3,8 @@
 // seemed to have gets everything. Counterpart: none: BuildKit sends the whole image as a tar.
 
 import { isBuildError } from "../../base/index.ts";
-import type { ImageLoader, LoadedImage } from "../ports/index.ts";
+import type { Descriptor } from "../../formats/oci/index.ts";
+import type { ImageLoader, LoadedImage, LoadSurvey } from "../ports/index.ts";
 import { deliverArchive } from "./deliver.ts";
 import { blobsOf } from "./image-parts.ts";
 import type { MadeImage } from "./image-parts.ts";
@@ -31,54 +32,71 @@ export async function loadImage(
     config: platform.config.digest,
     layers: layers.map(({ diffId, descriptor }) => ({ diffId, blob: descriptor.digest })),
   };
-  await loader.exclusive(async () => {
-    const survey = await oneStep(context, `asking ${loader.name}`, () => loader.survey(facts, context.signal));
-    if (survey.complete) {
+  const survey = () => oneStep(context, `asking ${loader.name}`, () => loader.survey(facts, context.signal));
+  // Until it is this image's turn, another one may have brought layers that both have.
+  for (let seen: LoadSurvey | undefined = await survey(); seen !== undefined;) {
+    if (seen.complete) {
       await oneStep(context, `${loader.name} has the image: nothing sent`, () => undefined);
       return;
     }
-    try {
-      await send(survey.knownLayers);
-    } catch (error) {
-      if (survey.knownLayers === 0 || !isBuildError(error) || error.code !== "LOAD_FAILED") throw error;
-      await oneStep(context, `${loader.name} lacks a layer after all: sending everything`, () => send(0));
-    }
+    const before: LoadSurvey = seen;
+    await prepare(before);
+    const missing = facts.layers.slice(0, before.knownLayers + 1).map(({ diffId }) => diffId);
+    seen = await loader.exclusive(missing.join(), async () => {
+      const now = await survey();
+      if (now.complete || now.knownLayers !== before.knownLayers) return now;
+      await sendAll(now);
+      return undefined;
+    });
+  }
 
-    async function send(known: number): Promise<void> {
-      const forDocker = survey.form === "docker";
-      const wanted = await Promise.all(
-        layers.slice(known).map(async ({ descriptor }, at) => {
-          if (forDocker) return tar(0, known + at);
-          await bring(0, known + at);
-          return descriptor;
-        }),
-      );
-      const sent = new Set<string>(wanted.map(({ digest }) => digest));
-      const all = [...layers.slice(0, known).map(({ descriptor }) => descriptor), ...wanted];
-      const left = new Set<string>(all.map(({ digest }) => digest).filter((each) => !sent.has(each)));
-      const bytes = wanted.reduce((sum, { size }) => sum + size, 0);
-      await oneStep(
-        context,
-        `sending ${wanted.length} of ${layers.length} layers, ${bytes} bytes, to ${loader.name}`,
-        () => undefined,
-      );
-      for (const { digest, size } of wanted) {
-        await oneStep(context, `sending layer ${digest} ${size} bytes`, () => undefined);
-      }
-      const inForm = { ...image, images: [{ ...platform, layers: all }] };
-      const blobs = blobsOf(inForm, context).filter(({ digest }) => !left.has(digest));
-      const entries = archiveEntries(inForm, blobs, { root: image.root, names, forDocker });
-      await loader.load(
-        facts,
-        (stream) =>
-          deliverArchive<WriteArchiveInput>(
-            { job: "writeArchive", input: { entries }, id: "sending tarball" },
-            "docker",
-            { kind: "stream", stream },
-            context,
-          ),
-        context.signal,
-      );
+  async function sendAll({ knownLayers, form }: LoadSurvey): Promise<void> {
+    try {
+      await send(knownLayers, form);
+    } catch (error) {
+      if (knownLayers === 0 || !isBuildError(error) || error.code !== "LOAD_FAILED") throw error;
+      await oneStep(context, `${loader.name} lacks a layer after all: sending everything`, () => send(0, form));
     }
-  });
+  }
+
+  /** Brings the blobs of the layers that the engine lacks. */
+  async function prepare({ knownLayers, form }: Pick<LoadSurvey, "knownLayers" | "form">): Promise<Descriptor[]> {
+    return Promise.all(
+      layers.slice(knownLayers).map(async ({ descriptor }, at) => {
+        if (form === "docker") return tar(0, knownLayers + at);
+        await bring(0, knownLayers + at);
+        return descriptor;
+      }),
+    );
+  }
+
+  async function send(known: number, form: LoadSurvey["form"]): Promise<void> {
+    const wanted = await prepare({ knownLayers: known, form });
+    const sent = new Set<string>(wanted.map(({ digest }) => digest));
+    const all = [...layers.slice(0, known).map(({ descriptor }) => descriptor), ...wanted];
+    const left = new Set<string>(all.map(({ digest }) => digest).filter((each) => !sent.has(each)));
+    const bytes = wanted.reduce((sum, { size }) => sum + size, 0);
+    await oneStep(
+      context,
+      `sending ${wanted.length} of ${layers.length} layers, ${bytes} bytes, to ${loader.name}`,
+      () => undefined,
+    );
+    for (const { digest, size } of wanted) {
+      await oneStep(context, `sending layer ${digest} ${size} bytes`, () => undefined);
+    }
+    const inForm = { ...image, images: [{ ...platform, layers: all }] };
+    const blobs = blobsOf(inForm, context).filter(({ digest }) => !left.has(digest));
+    const entries = archiveEntries(inForm, blobs, { root: image.root, names, forDocker: form === "docker" });
+    await loader.load(
+      facts,
+      (stream) =>
+        deliverArchive<WriteArchiveInput>(
+          { job: "writeArchive", input: { entries }, id: "sending tarball" },
+          "docker",
+          { kind: "stream", stream },
+          context,
+        ),
+      context.signal,
+    );
+  }
 }

@@ -36,6 +36,6 @@ export interface ImageLoader {
   form(signal: AbortSignal): Promise<"docker" | "oci">;
   /** Takes an archive that is whole, of whatever image. @throws ENGINE_UNREACHABLE, LOAD_FAILED. */
   loadArchive(write: (stream: NodeJS.WritableStream) => Promise<void>, signal: AbortSignal): Promise<void>;
-  /** Runs one look with the load that follows at a time, so that layers that images share are sent once. */
-  exclusive<T>(work: () => Promise<T>): Promise<T>;
+  /** Runs one look with the load that follows at a time for each `key`, so that a layer that images share is sent once. */
+  exclusive<T>(key: string, work: () => Promise<T>): Promise<T>;
 }

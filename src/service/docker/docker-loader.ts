@@ -2,7 +2,7 @@
 // that leaves known ones out; containerd's store knows blobs, and takes an OCI layout that leaves them out. What the engine has is told by
 // the images that it lists; whether it has the very blobs is a guess there. Spec: Docker Engine API v1.41, /images.
 
-import { BuildError } from "../../base/index.ts";
+import { BuildError, Semaphore } from "../../base/index.ts";
 import { familiarName, parseReference } from "../../formats/oci/index.ts";
 import type { ImageLoader, LoadedImage, LoadSurvey } from "../../engine/index.ts";
 import { dockerEndpoint } from "./endpoint.ts";
@@ -24,12 +24,16 @@ export async function openDockerLoader(
 
 /** How many images are looked into for layers that they share with ours, newest first. */
 const MAX_IMAGES = 500;
+/** An engine unpacks one image after the other within a load, and waits for its disk much of the time. */
+const LOADS_AT_ONCE = 3;
 
 export class DockerLoader implements ImageLoader, Disposable {
   readonly #client: EngineClient;
   readonly #layersOf = new Map<string, readonly string[]>();
   #form: Promise<StoreForm> | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #places = new Semaphore(LOADS_AT_ONCE);
+  /** By key, the end of the last work that was asked for. */
+  readonly #busy = new Map<string, Promise<void>>();
 
   constructor(client: EngineClient) {
     this.#client = client;
@@ -98,14 +102,15 @@ export class DockerLoader implements ImageLoader, Disposable {
     });
   }
 
-  async exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#last;
+  async exclusive<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#busy.get(key);
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#last = promise;
-    await before.catch(() => undefined);
+    this.#busy.set(key, promise);
+    await before;
     try {
-      return await work();
+      return await this.#places.run(work);
     } finally {
+      if (this.#busy.get(key) === promise) this.#busy.delete(key);
       resolve();
     }
   }

@@ -34,6 +34,8 @@ export interface PackOptions {
    * can be fetched from elsewhere need not be. Defaults to true.
    */
   readonly bytes?: boolean | "made";
+  /** With `bytes: false`: what has to be made to be described is kept, for somebody is likely to want it. */
+  readonly keep?: boolean;
   /**
    * Files' times later than this are set to it, in seconds since 1970: another blob with a diffID of its own, always of the wanted
    * compression.
@@ -126,8 +128,8 @@ export class LayerForms {
 
   /** A blob of the layer: the one there is where its compression will do, else a new one. */
   async blob(layer: LayerId, options: PackOptions, signal?: AbortSignal): Promise<LayerAsBlob> {
-    const { compression, level, force, exact, bytes, rewriteSeconds } = options;
-    const key = JSON.stringify([layer, compression, level, force, exact, bytes, rewriteSeconds?.toString()]);
+    const { compression, level, force, exact, bytes, keep, rewriteSeconds } = options;
+    const key = JSON.stringify([layer, compression, level, force, exact, bytes, keep, rewriteSeconds?.toString()]);
     return this.#packing.do(key, (shared) => this.#oneAtATime(layer, () => this.#blob(layer, options, shared)), signal);
   }
 
@@ -200,7 +202,7 @@ export class LayerForms {
       return made;
     }
     await this.unpackAll([layer], signal);
-    const output = bytes !== false ? this.#o.content.temporaryPath() : null;
+    const output = bytes !== false || options.keep === true ? this.#o.content.temporaryPath() : null;
     const fsDir = this.#o.snapshotter.fsDir(layer);
     const { compression, level, rewriteSeconds } = options;
     const clampMtimeNs = rewriteSeconds === undefined ? undefined : rewriteSeconds * 1_000_000_000n;

@@ -1,0 +1,56 @@
+// Processor time of an engine, its containers and what else runs in a control group, of either generation.
+
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** A control group that counts the processor time of an engine and its containers. */
+export class CpuGroup {
+  readonly path: string;
+  readonly #usage: string | undefined;
+  readonly #isUnified: boolean;
+
+  constructor(path: string) {
+    this.path = path;
+    const unified = join("/sys/fs/cgroup", path);
+    const separate = join("/sys/fs/cgroup/cpuacct", path);
+    this.#isUnified = exists("/sys/fs/cgroup/cgroup.controllers");
+    try {
+      mkdirSync(this.#isUnified ? unified : separate, { recursive: true });
+      this.#usage = this.#isUnified ? join(unified, "cpu.stat") : join(separate, "cpuacct.usage");
+    } catch {
+      this.#usage = undefined;
+    }
+  }
+
+  /** Undefined on machines without such groups. */
+  usedMs(): number | undefined {
+    if (this.#usage === undefined) return undefined;
+    const text = readFileSync(this.#usage, "utf8");
+    return this.#isUnified ? Number(/^usage_usec (\d+)/m.exec(text)?.[1]) / 1000 : Number(text) / 1e6;
+  }
+
+  /** Waits a while for processes that are just ending. */
+  async remove(): Promise<void> {
+    const hierarchies = this.#isUnified ? [""] : readdirSync("/sys/fs/cgroup");
+    const groups = hierarchies.map((hierarchy) => join("/sys/fs/cgroup", hierarchy, this.path));
+    for (let tries = 0; tries < 50 && !groups.every(removeGroup); tries++) await sleep(100);
+  }
+}
+
+/** Whether nothing is left of it. */
+function removeGroup(path: string): boolean {
+  if (!exists(path)) return true;
+  for (const each of readdirSync(path, { withFileTypes: true }))
+    if (each.isDirectory()) removeGroup(join(path, each.name));
+  try {
+    rmdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
