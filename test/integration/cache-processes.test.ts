@@ -20,7 +20,7 @@ after(() => bench[Symbol.asyncDispose]());
 function contexts(): string[] {
   return Array.from({ length: PROCESSES }, (_, number) => {
     const dir = mkdtempSync(join(bench.home, "context-"));
-    const steps = ["COPY a.txt /a", `RUN cat /a > /b${number}`, "RUN cat /b* /b* > /c", "RUN wc -c /c > /d"];
+    const steps = ["COPY a.txt /a", `RUN cat /a > /made${number}`, "RUN cat /made* /made* > /c", "RUN wc -c /c > /d"];
     writeFileSync(join(dir, "Dockerfile"), ["ARG BASE=scratch", "FROM $BASE", ...steps].join("\n"));
     writeFileSync(join(dir, "a.txt"), `number ${number}\n`.repeat(1000));
     return dir;

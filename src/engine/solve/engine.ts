@@ -172,7 +172,7 @@ export class Engine implements AsyncDisposable {
 
   /** Opens the store and repairs what earlier processes left. @throws STATE_UNWRITABLE, DATABASE_NEWER, DISK_FULL. */
   static async open(options: EngineOptions): Promise<Engine> {
-    const workers = new WorkerPool({ entry: workerEntry(), size: availableParallelism() + 2 });
+    const workers = new WorkerPool({ entry: workerEntry(), size: availableParallelism() + 1 });
     let engine: Engine | undefined;
     let images: ImageSource | undefined;
     try {

@@ -25,7 +25,7 @@ export async function openDockerLoader(
 /** How many images are looked into for layers that they share with ours, newest first. */
 const MAX_IMAGES = 500;
 /** An engine unpacks one image after the other within a load, and waits for its disk much of the time. */
-const LOADS_AT_ONCE = 3;
+const LOADS_AT_ONCE = 2;
 
 export class DockerLoader implements ImageLoader, Disposable {
   readonly #client: EngineClient;
