@@ -145,6 +145,8 @@ export class RegistryPusher {
           throw isBuildError(error) || !isPassing(error) ? error : unreachable(repository.domain, error);
         }
         await transport.pause(attempt + 1, signal);
+        // What was lost may have been the answer alone.
+        if (await this.hasBlob(repository, descriptor, signal)) return "uploaded";
       }
     }
   }
@@ -174,6 +176,7 @@ export class RegistryPusher {
         await response.discard();
         return "uploaded";
       }
+      if (response.status === 404) throw interrupted(endpoint.host);
       throw await this.#failure("PUT", endpoint, response);
     } catch (error) {
       signal.throwIfAborted();
@@ -211,6 +214,8 @@ export class RegistryPusher {
           );
           await response.discard();
           if (response.status === 416) break;
+          // The upload is over: it was forgotten, or was finished by an answer that never came.
+          if (response.status === 404) throw interrupted(endpoint.host);
           if (response.status !== 202) throw await this.#failure("PATCH", endpoint, response);
           at = locationOf(response, at);
           offset = end;
