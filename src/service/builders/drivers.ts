@@ -4,11 +4,12 @@
 import { readFileSync } from "node:fs";
 import { spawn } from "node:child_process";
 import { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError, errnoOf } from "../../base/index.ts";
 import { connectionOver } from "../client/index.ts";
 import type { BuildkitConnection } from "../client/index.ts";
 import { dockerEndpoint, EngineClient } from "../docker/index.ts";
-import { Channel, parseAddress } from "../../system/rpc/index.ts";
+import { Channel, parseAddress, RpcError } from "../../system/rpc/index.ts";
 import type { TlsOptions } from "../../system/rpc/index.ts";
 import type { BuilderConfig, DriverName, NodeConfig } from "../builder-store/index.ts";
 
@@ -64,8 +65,22 @@ async function dialRemote(node: NodeConfig, signal: AbortSignal): Promise<Channe
       status: "InvalidArgument",
     });
   }
-  return Channel.dial(address, { tls, signal, ...(address.kind === "tcp" ? { keepAlive: KEEP_ALIVE } : {}) });
+  const options = { tls, signal, ...(address.kind === "tcp" ? { keepAlive: KEEP_ALIVE } : {}) };
+  for (const deadline = Date.now() + PATIENCE_MS; ;) {
+    try {
+      return await Channel.dial(address, options);
+    } catch (error) {
+      // A link that is down for a moment; a daemon that is not there is told at once.
+      const cause = error instanceof RpcError ? errnoOf(error.cause) : undefined;
+      if (!PASSING.includes(cause ?? "") || Date.now() > deadline || signal.aborted) throw error;
+      await sleep(RETRY_MS, undefined, { signal });
+    }
+  }
 }
+
+const PASSING = ["ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT", "ECONNRESET"];
+const PATIENCE_MS = 10_000;
+const RETRY_MS = 250;
 
 function readTls(options: Readonly<Record<string, string>>): TlsOptions | undefined {
   const { cacert, cert, key, servername } = options;
