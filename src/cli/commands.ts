@@ -11,6 +11,7 @@ import { doctor } from "./doctor.ts";
 import { du } from "./du.ts";
 import { features } from "./features.ts";
 import { history } from "./history.ts";
+import { frontend } from "./frontend.ts";
 import { images } from "./images.ts";
 import { imagetools } from "./imagetools.ts";
 import { inspect } from "./inspect.ts";
@@ -41,6 +42,7 @@ export const commands: readonly CommandDefinition[] = [
   stop,
   rm,
   features,
+  frontend,
   history,
   doctor,
   version,

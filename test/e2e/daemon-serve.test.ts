@@ -137,6 +137,11 @@ await suite("starting and ending", { skip }, () => {
     const built = await daemon.buildx(["build", "--allow", "security.insecure", dir]);
     assert.equal(built.code, 0, built.output);
     assert.match(built.output, /CapEff:\t0000003fffffffff|CapEff:\s+[0-9a-f]*fffff/);
+    const syntax = await daemon.buildx([
+      "build",
+      project.context("# syntax=example.com/other/frontend\nFROM scratch\n"),
+    ]);
+    assert.match(syntax.output, /gateway.v0 is not allowed here/);
   });
 
   test("SIGTERM lets a build end; a new one is not taken", async () => {

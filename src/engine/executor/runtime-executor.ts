@@ -93,6 +93,7 @@ export class RuntimeExecutor implements Executor {
       {
         cwd: bundle,
         env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+        stdin: options.stdin,
         onStdout: options.onStdout,
         onStderr: options.onStderr,
       },

@@ -32,6 +32,8 @@ export interface ContainerProcess {
 export interface RunOptions {
   /** Aborting kills every process of the container; `run` rejects with the reason once they are gone. */
   readonly signal: AbortSignal;
+  /** Standard input; nothing by default. */
+  readonly stdin?: AsyncIterable<Uint8Array> | undefined;
   readonly onStdout: (chunk: Uint8Array) => void;
   readonly onStderr: (chunk: Uint8Array) => void;
 }

@@ -10,7 +10,7 @@ import type { RegistriesSettings, RegistryPusher } from "../../distribution/inde
 import { hostPlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
 import type { control } from "../../formats/proto/index.ts";
-import { dockerfileFrontend, requireBuiltIn } from "../../frontends/dockerfile/index.ts";
+import { dockerfileFrontend, isBuiltIn } from "../../frontends/dockerfile/index.ts";
 import { parseAttestations } from "../../frontends/gateway/index.ts";
 import type { Frontend, FrontendRequest, FrontendResult } from "../../frontends/gateway/index.ts";
 import { Solver } from "../../graph/solver/index.ts";
@@ -39,6 +39,7 @@ import type { FrontendTrace } from "./attest.ts";
 import { runExporters } from "./export.ts";
 import type { BuiltPlatform } from "./export.ts";
 import { EngineGateway } from "./gateway.ts";
+import { runFrontendImage } from "./frontend-image.ts";
 import { keptRef } from "./kept-ref.ts";
 import { ProgressStream } from "./progress-stream.ts";
 import { EngineResults } from "./result-store.ts";
@@ -87,6 +88,8 @@ export class Engine implements AsyncDisposable {
   readonly #layouts: OciLayoutSource;
   readonly #transport = new Transport({ retry: { attempts: 4 } });
   readonly #web: HttpSource;
+  /** Made when the first container needs it. */
+  readonly #executor: () => RuntimeExecutor;
   readonly #git: GitSource;
   readonly #repositories: CacheMounts;
   readonly #notes = new Set<(text: string) => void>();
@@ -118,18 +121,19 @@ export class Engine implements AsyncDisposable {
       runDir: join(store.lock.runDir, "git"),
     });
     let executor: RuntimeExecutor | undefined;
+    this.#executor = () =>
+      (executor ??= new RuntimeExecutor({
+        runDir: store.lock.runDir,
+        privateMounts: process.env["SLIPWAY_NAMESPACE"] === "private",
+        dns: options.dns,
+      }));
     const host = new OpHost({
       refs: store.refs,
       cacheMounts: this.cacheMounts,
       workers,
       runDir: join(store.lock.runDir, "steps"),
       statCacheDir: join(options.root, "statcache"),
-      executor: () =>
-        (executor ??= new RuntimeExecutor({
-          runDir: store.lock.runDir,
-          privateMounts: process.env["SLIPWAY_NAMESPACE"] === "private",
-          dns: options.dns,
-        })),
+      executor: this.#executor,
     });
     this.#lost = lost;
     const remoteResults = new RemoteResults(store.refs);
@@ -457,16 +461,26 @@ export class Engine implements AsyncDisposable {
       web: this.#web,
       git: this.#git,
       refs: this.store.refs,
+      checkFrontend: this.#options.checkFrontend,
       runFrontend: (request, signal) => this.#runFrontend(request, build, signal),
     });
   }
 
-  // oxlint-disable-next-line typescript/require-await -- what it refuses, it rejects
   async #runFrontend(request: FrontendRequest, build: FrontendBuild, signal: AbortSignal): Promise<FrontendResult> {
     const { frontend, options } = request;
     this.#options.checkFrontend?.(request);
-    if (frontend === "gateway.v0") requireBuiltIn(options["source"] ?? "");
-    else if (frontend !== "dockerfile.v0") {
+    const source = options["source"] ?? "";
+    if (frontend === "gateway.v0" && !isBuiltIn(source)) {
+      build.trace.requests.push(request);
+      const { job, context, progress } = build;
+      const gateway = this.#gateway(request, build);
+      const platforms = this.platforms();
+      return runFrontendImage(
+        { source, gateway, platforms, job, context, progress, refs: this.store.refs, executor: this.#executor() },
+        signal,
+      );
+    }
+    if (frontend !== "gateway.v0" && frontend !== "dockerfile.v0") {
       throw new BuildError(`frontend ${JSON.stringify(frontend)} is not supported by this builder yet`, {
         code: "UNSUPPORTED",
         status: "Unimplemented",

@@ -3,7 +3,7 @@
 import { create } from "@bufbuild/protobuf";
 import { BuildError, FlightControl, digestOf } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
-import { requireBuiltIn } from "../../frontends/dockerfile/index.ts";
+import { isBuiltIn } from "../../frontends/dockerfile/index.ts";
 import { formatPlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
 import { pb } from "../../formats/proto/index.ts";
@@ -45,6 +45,8 @@ export interface GatewayOptions {
   readonly web: HttpSource;
   readonly git: GitSource;
   readonly refs: RefStore;
+  /** Refuses frontends that may not run here, by throwing. */
+  readonly checkFrontend?: ((request: FrontendRequest) => void) | undefined;
   /** Runs a frontend as part of the same build. */
   readonly runFrontend: (request: FrontendRequest, signal: AbortSignal) => Promise<FrontendResult>;
   /** What a result that is asked for waits for: caches that are being imported. */
@@ -91,10 +93,12 @@ export class EngineGateway implements GatewayClient {
     this.sessionId = options.context.session.id;
   }
 
-  /** Frontend images can't be run yet; the Dockerfile frontend's own are served by the one that asks. */
-  // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
-  async forward(options: Readonly<Record<string, string>>): Promise<undefined> {
-    requireBuiltIn(options["source"] ?? "");
+  /** The Dockerfile frontend's own images are served by the one that asks. */
+  async forward(options: Readonly<Record<string, string>>, signal: AbortSignal): Promise<FrontendResult | undefined> {
+    const request = { frontend: "gateway.v0", options, inputs: this.inputs };
+    if (!isBuiltIn(options["source"] ?? "")) return this.runFrontend(request, signal);
+    this.#o.checkFrontend?.(request);
+    return undefined;
   }
 
   runFrontend(request: FrontendRequest, signal: AbortSignal): Promise<FrontendResult> {

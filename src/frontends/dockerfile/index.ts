@@ -1,4 +1,4 @@
 export { dockerfileFrontend } from "./frontend.ts";
 export { baseImages } from "./base-images.ts";
-export { requireBuiltIn } from "./syntax-images.ts";
+export { isBuiltIn } from "./syntax-images.ts";
 export { parseGitRef } from "./context/git-ref.ts";

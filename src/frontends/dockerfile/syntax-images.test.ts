@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isBuildError } from "../../base/index.ts";
-import { requireBuiltIn } from "./syntax-images.ts";
+import { isBuiltIn } from "./syntax-images.ts";
 
-test("official frontends of every tag and digest are served, others refused by name", () => {
+test("official frontends of every tag and digest are served, others are not", () => {
   const digest = `@sha256:${"a".repeat(64)}`;
   for (const image of [
     "docker/dockerfile",
@@ -14,7 +13,7 @@ test("official frontends of every tag and digest are served, others refused by n
     "docker.io/docker/dockerfile-upstream:master",
     "docker/dockerfile-upstream:master-labs",
   ])
-    requireBuiltIn(image);
+    assert.equal(isBuiltIn(image), true, image);
   for (const image of [
     "",
     "dockerfile",
@@ -23,9 +22,6 @@ test("official frontends of every tag and digest are served, others refused by n
     "evil/docker/dockerfile",
     "docker/dockerfile@sha256:1",
   ]) {
-    assert.throws(
-      () => requireBuiltIn(image),
-      (error) => isBuildError(error) && error.code === "SYNTAX_IMAGE" && error.message.includes(`image ${image} `),
-    );
+    assert.equal(isBuiltIn(image), false, image);
   }
 });

@@ -17,3 +17,5 @@ export type {
 } from "./port.ts";
 export { LlbBridge } from "./llb-bridge.ts";
 export type { BridgeOptions } from "./llb-bridge.ts";
+export { bridgeMethods } from "./bridge-methods.ts";
+export { fromResultMessage, toResultMessage } from "./result.ts";

@@ -5,14 +5,8 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, errnoOf, parseDigest } from "../../base/index.ts";
 import { control } from "../../formats/proto/index.ts";
-import {
-  BuildHistory,
-  BuildLog,
-  BuildRecording,
-  parseRecordFilters,
-  readStatusLog,
-  wireError,
-} from "../history/index.ts";
+import { BuildHistory, BuildLog, BuildRecording, parseRecordFilters, readStatusLog } from "../history/index.ts";
+import { wireError } from "../../system/rpc/index.ts";
 import type { BuildRecord, BuildRecords, ExporterResponse, SolveOptions } from "./builder.ts";
 
 const MAX_LISTED = 50;

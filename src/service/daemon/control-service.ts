@@ -5,6 +5,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { control } from "../../formats/proto/index.ts";
 import type { worker } from "../../formats/proto/index.ts";
+import { wireError } from "../../system/rpc/index.ts";
 import type { RawHandler, ServiceImplementation } from "../../system/rpc/index.ts";
 import { parseDigest } from "../../base/index.ts";
 import { diskUsage, prune } from "../builders/index.ts";
@@ -16,7 +17,6 @@ import { BuildRecording } from "../history/index.ts";
 import { runSolve } from "./solve.ts";
 import type { SolveHost } from "./solve.ts";
 import { readStatusLog } from "../history/index.ts";
-import { wireError } from "../history/index.ts";
 
 export interface ControlHost extends SolveHost {
   readonly history: BuildHistory;

@@ -11,7 +11,7 @@ import { content, control, gateway, health } from "../../formats/proto/index.ts"
 import type { worker } from "../../formats/proto/index.ts";
 import { collectByDefault, defaultPolicies } from "../../storage/refs/index.ts";
 import type { PrunePolicy } from "../../storage/refs/index.ts";
-import { RpcServer } from "../../system/rpc/index.ts";
+import { RpcServer, wireError } from "../../system/rpc/index.ts";
 import type { Address, Listener, ListenOptions } from "../../system/rpc/index.ts";
 import { recordFilter } from "../builders/index.ts";
 import { FolderSync, RemoteSessions } from "../session/index.ts";
@@ -25,7 +25,6 @@ import type { HistoryLimits } from "../history/index.ts";
 import { frontendCheck } from "./frontend-limits.ts";
 import type { FrontendLimits } from "./frontend-limits.ts";
 import { healthService } from "./health-service.ts";
-import { wireError } from "../history/index.ts";
 import { workerRecord } from "./worker-record.ts";
 
 export interface DaemonOptions extends EngineOptions {

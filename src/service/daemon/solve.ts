@@ -12,7 +12,7 @@ import type { Frontend } from "../../frontends/gateway/index.ts";
 import { RemoteSession } from "../session/index.ts";
 import type { RemoteSessionHost } from "../session/index.ts";
 import type { Builds, RunningBuild } from "./builds.ts";
-import { returnedError } from "../history/index.ts";
+import { returnedError } from "../../system/rpc/index.ts";
 
 export interface SolveHost {
   readonly engine: Engine;

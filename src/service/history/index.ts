@@ -5,4 +5,3 @@ export type { HistoryLimits } from "./history.ts";
 export { durationMs, parseRecordFilters } from "./history-filter.ts";
 export { BuildRecording } from "./recording.ts";
 export { readStatusLog } from "./status-log.ts";
-export { ReturnedError, returnedError, wireError } from "./wire-error.ts";

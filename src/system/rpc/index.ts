@@ -13,3 +13,4 @@ export { codeOf, RpcError, StatusCode, toRpcError } from "./status.ts";
 export type { StatusDetail } from "./status.ts";
 export { decodeBytesMessage, encodeBytesMessage, tunnelOver } from "./tunnel.ts";
 export type { TunnelOptions } from "./tunnel.ts";
+export { ReturnedError, returnedError, wireError } from "./wire-error.ts";

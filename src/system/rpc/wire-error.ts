@@ -5,8 +5,8 @@
 import { BuildError, isAbort, isBuildError } from "../../base/index.ts";
 import type { SourceSpan } from "../../base/index.ts";
 import type { rpc } from "../../formats/proto/index.ts";
-import { codeOf, RpcError, StatusCode, toRpcError } from "../../system/rpc/index.ts";
-import type { StatusDetail } from "../../system/rpc/index.ts";
+import { codeOf, RpcError, StatusCode, toRpcError } from "./status.ts";
+import type { StatusDetail } from "./status.ts";
 
 const PREFIX = "github.com/moby/buildkit";
 /** Trailers have to fit into what a peer takes for headers: whole files of sources do as a rule. */

@@ -1,0 +1,1 @@
+export { runFrontend } from "./run-frontend.ts";
