@@ -17,7 +17,7 @@ import { returnedError, RpcServer, wireError } from "../../system/rpc/index.ts";
 import type { Executor, Exit } from "../executor/index.ts";
 import { loadDefinition } from "../ops/index.ts";
 import type { EngineResult, SolveContext } from "../ops/index.ts";
-import { EngineGateway } from "./gateway.ts";
+import type { EngineGateway } from "./gateway.ts";
 import type { ProgressStream } from "./progress-stream.ts";
 
 export interface FrontendImageRun {
