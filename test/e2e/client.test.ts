@@ -9,7 +9,7 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MemoryRegistry } from "../../src/distribution/index.ts";
-import { DockerPeer, withoutDocker } from "../integration/peers.ts";
+import { DockerPeer, withoutClassicDocker, withoutDocker } from "../integration/peers.ts";
 import { program, Project } from "./project.ts";
 
 const BASE = "FROM scratch AS base\nCOPY busybox /bin/busybox\nENV PATH=/bin\n";
@@ -76,6 +76,34 @@ test("Docker Engine's own BuildKit as the builder", { skip: withoutDocker() }, a
     assert.equal(stdout, "made there\n");
   });
 });
+
+test(
+  "an engine with the classic image store: what it can't do is refused at once",
+  { skip: withoutClassicDocker() },
+  async () => {
+    await using docker = await DockerPeer.start("127.0.0.1:1", "classic");
+    using project = new Project();
+    const client = new Client(project, { DOCKER_HOST: docker.host, SLIPWAY_BUILDER: "old" });
+    await client.ok("create", "--name", "old", "--driver", "docker");
+    const dir = project.context("FROM scratch\nCOPY busybox /\n");
+    const reason = /is not supported by builder old \(unix:.*\): the engine has the classic image store\nhint: switch/;
+    for (const argv of [
+      ["-o", "type=oci,dest=x.tar"],
+      ["--cache-to", "type=local,dest=cache"],
+      ["--platform", "linux/amd64,linux/arm64"],
+      ["--provenance=true"],
+    ]) {
+      const { code, output } = await client.slipway("build", ...argv, dir);
+      assert.equal(code, 1);
+      assert.match(output, reason);
+    }
+    await client.ok("build", "-o", "out", dir);
+    assert.deepEqual(readFileSync(join(project.dir, "out/busybox")), readFileSync("/bin/busybox"));
+    await client.ok("build", "-t", "classic:1", "--load", dir);
+    assert.match((await docker.docker(["images"])).stdout, /classic/);
+    assert.match(await client.ok("features", "old"), /local +no +not with the engine's classic image store/);
+  },
+);
 
 test("our daemon as the builder", { skip: process.getuid?.() === 0 ? false : "the daemon needs root" }, async (t) => {
   await using registry = await MemoryRegistry.start();

@@ -24,21 +24,23 @@ export function exportsFreely(driver: DriverName, { workers }: Pick<Capabilities
 const CLASSIC =
   'not with the engine\'s classic image store: switch to containerd\'s ("features": {"containerd-snapshotter": true} in daemon.json), or use another builder';
 
+/** The platforms that workers say they have, the first one's own first. */
+export function workerPlatforms(workers: Capabilities["workers"]): string[] {
+  const all = workers.flatMap((each) =>
+    each.platforms.map(({ OS, Architecture, Variant }) =>
+      formatAllPlatform(
+        normalizePlatform({ os: OS, architecture: Architecture, ...(Variant === "" ? {} : { variant: Variant }) }),
+      ),
+    ),
+  );
+  return [...new Set(all)];
+}
+
 /** The rows of a builder elsewhere. */
 export function remoteFeatures(driver: DriverName, capabilities: Capabilities): Feature[] {
   const { llb, frontend, workers } = capabilities;
   const free = exportsFreely(driver, capabilities);
-  const platforms = [
-    ...new Set(
-      workers.flatMap((each) =>
-        each.platforms.map(({ OS, Architecture, Variant }) =>
-          formatAllPlatform(
-            normalizePlatform({ os: OS, architecture: Architecture, ...(Variant === "" ? {} : { variant: Variant }) }),
-          ),
-        ),
-      ),
-    ),
-  ];
+  const platforms = workerPlatforms(workers);
   const isEngine = driver === "docker";
   const row = (group: string, name: string, has: boolean, note = "") => ({ group, name, has, note });
   const whenFree = (group: string, name: string, note = "") => row(group, name, free, free ? note : CLASSIC);

@@ -14,6 +14,8 @@ import { putLocalCacheIndex } from "../../engine/cache/index.ts";
 import { readDescriptor, tryParseReference } from "../../formats/oci/index.ts";
 import { control } from "../../formats/proto/index.ts";
 import type { gateway } from "../../formats/proto/index.ts";
+import { exportsFreely } from "./features.ts";
+import { refuseClassicEngine } from "./refuse.ts";
 import { RemoteHistory } from "./remote-history.ts";
 import { cachePlaces, fromRemote, openSession, solveRemotely } from "../client/index.ts";
 import type { BuildkitConnection, OpenedSession } from "../client/index.ts";
@@ -60,6 +62,7 @@ export class RemoteBuilder implements Builder {
   }
 
   async solve(request: control.SolveRequest, session: SessionPort, options: SolveOptions): Promise<ExporterResponse> {
+    await this.#refuse(request, session, options.signal);
     const loads = new Map<number, Load>();
     const opened = await this.#open(request, session, { options, loads });
     await using _session = opened.session;
@@ -155,6 +158,12 @@ export class RemoteBuilder implements Builder {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const session of this.#kept.splice(0)) await session[Symbol.asyncDispose]();
     await this.#o.connection[Symbol.asyncDispose]();
+  }
+
+  async #refuse(request: control.SolveRequest, session: SessionPort, signal: AbortSignal): Promise<void> {
+    if (!this.#o.isEngine) return;
+    const { record } = await this.#call(() => this.#o.connection.control.listWorkers({}, { signal }));
+    if (!exportsFreely("docker", { workers: record })) refuseClassicEngine(request, session, this);
   }
 
   async #open(
