@@ -237,6 +237,17 @@ test("two builds export to one registry reference at once; the union hits, from 
   }
 });
 
+test("layers of a base in the same registry are taken over, not sent", async () => {
+  const ref = `${bench.registry.host}/borrowing:cache`;
+  const dir = context(chain, { "a.txt": "borrow" });
+  const Exports = [{ Type: "registry", Attrs: { ref, mode: "max" } }];
+  const asked = () => bench.registry.count(/^POST \/v2\/borrowing\/blobs\/uploads\/\?.*from=busybox/);
+  const { failure, warnings } = await freshBuild(dir, { cache: { Exports } });
+  assert.deepEqual([failure, warnings, asked()], [undefined, [], 1]);
+  const { steps } = await freshBuild(dir, { cache: { Imports: [{ Type: "registry", Attrs: { ref } }] } });
+  assert.deepEqual([...new Set(Object.values(workSteps(steps)))], ["cached"]);
+});
+
 test("an inline cache travels in the image's config, COPY --link and several stages too", async () => {
   const dir = context(
     [

@@ -10,6 +10,7 @@ import type { Descriptor } from "../../formats/oci/index.ts";
 import type { CacheKeyStorage, StatusUpdate } from "../../graph/solver/index.ts";
 import type { ContentStore } from "../../storage/content/index.ts";
 import type { LayerId, RefStore, RemoteOpener } from "../../storage/refs/index.ts";
+import { repositoriesOf } from "../sources/index.ts";
 import type { ExportSettings } from "./cache-attributes.ts";
 import { CacheGraph } from "./cache-graph.ts";
 import type { GraphNode, GraphResult } from "./cache-graph.ts";
@@ -164,8 +165,8 @@ export class CacheExport {
 
   async #write(piece: Piece): Promise<Descriptor | undefined> {
     const { signal } = this.#controller;
-    const known = "layer" in piece ? this.#known(piece.layer) : piece.blob;
-    if (known !== undefined && (await this.#o.destination.has(known, signal))) return known;
+    const known = "layer" in piece ? this.#known(piece.layer) : { blob: piece.blob, remote: piece.remote };
+    if (known !== undefined && (await this.#isThere(known.blob, known.remote))) return known.blob;
     return this.#o.places.run(async () => {
       const descriptor = await this.#bring(piece, signal);
       if (descriptor === undefined || (await this.#o.destination.has(descriptor, signal))) return descriptor;
@@ -181,9 +182,18 @@ export class CacheExport {
     }, signal);
   }
 
-  #known(layer: LayerId): Descriptor | undefined {
+  /** Whether the destination has a blob, or takes it from where it is. */
+  async #isThere(blob: Descriptor, remote: string | undefined): Promise<boolean> {
+    const { destination } = this.#o;
+    const { signal } = this.#controller;
+    if (await destination.has(blob, signal)) return true;
+    const repositories = remote === undefined ? [] : repositoriesOf(remote);
+    return repositories.length > 0 && (await destination.borrow?.(blob, repositories, signal)) === true;
+  }
+
+  #known(layer: LayerId): { readonly blob: Descriptor; readonly remote: string | undefined } | undefined {
     const blob = this.#o.refs.forms.described(layer, this.#o.settings.pack);
-    return blob === undefined ? undefined : layerDescriptor(blob);
+    return blob === undefined ? undefined : { blob: layerDescriptor(blob), remote: blob.remote };
   }
 
   /** The layer's blob in the content store; undefined when it is gone: a record without result. */

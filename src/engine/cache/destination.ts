@@ -32,6 +32,8 @@ export interface CacheDestination {
   readonly name: string;
   /** Whether the blob is there, whole. */
   has(descriptor: Descriptor, signal: AbortSignal): Promise<boolean>;
+  /** Takes a blob over from one of these repositories, where that spares sending it; false where it does not. */
+  borrow?(descriptor: Descriptor, repositories: readonly string[], signal: AbortSignal): Promise<boolean>;
   /** Puts a blob from a file; it is verified on the way. */
   put(descriptor: Descriptor, path: string, signal: AbortSignal): Promise<void>;
   /**

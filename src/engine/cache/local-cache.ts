@@ -150,13 +150,18 @@ export class LocalCacheDestination implements CacheDestination {
     if (!draft.last) return;
     const folder = join(dir, "blobs", "sha256");
     const limit = this.#reset ? Infinity : Date.now() - UNREFERENCED_MS;
+    const removeOld = (path: string, limitMs: number) => {
+      const modified = fs.lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
+      if (modified < limitMs) fs.rmSync(path, { force: true, recursive: true });
+    };
     for (const name of fs.readdirSync(folder)) {
       const digest = `sha256:${name}`;
       if (isDigest(digest) && (needed.has(digest) || this.#written.has(digest))) continue;
-      const path = join(folder, name);
-      const modified = fs.lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
-      if (modified < limit) fs.rmSync(path, { force: true, recursive: true });
+      removeOld(join(folder, name), limit);
     }
+    // What a killed writer had not renamed yet.
+    for (const name of fs.readdirSync(dir))
+      if (/^(index\.json|oci-layout)\.\w+\.tmp$/.test(name)) removeOld(join(dir, name), Date.now() - UNREFERENCED_MS);
   }
 }
 

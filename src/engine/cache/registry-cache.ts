@@ -66,6 +66,18 @@ export class RegistryCacheDestination implements CacheDestination {
     return this.#pusher.hasBlob(this.#ref, descriptor, signal);
   }
 
+  async borrow(descriptor: Descriptor, repositories: readonly string[], signal: AbortSignal): Promise<boolean> {
+    const near = repositories.map((name) => parseReference(name)).find(({ domain }) => domain === this.#ref.domain);
+    if (near === undefined || near.path === this.#ref.path) return false;
+    try {
+      return await this.#pusher.mount(this.#ref, descriptor, near.path, signal);
+    } catch (error) {
+      // It may not be ours to read from: then it is sent.
+      if (!isBuildError(error) || signal.aborted) throw error;
+      return false;
+    }
+  }
+
   async put(descriptor: Descriptor, path: string, signal: AbortSignal): Promise<void> {
     await this.#pusher.blob(this.#ref, descriptor, { path }, { signal });
   }
