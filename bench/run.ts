@@ -1,5 +1,5 @@
 // The speed promises, measured: each against a peer or a bare tool in the same run, printed as ratios. `npm run bench [NAME…]`; `ci` has
-// a program and options of its own.
+// a program and options of its own, `fleet` is a simulation.
 // Needs root, a few GB of disk, and nothing else running on the machine.
 
 import { execFileSync, spawnSync } from "node:child_process";
@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { benchCi } from "./ci/run.ts";
+import { fleetTable } from "./fleet/run.ts";
 import { best, inTurns, mb, minus, run, times } from "./measure.ts";
 import type { Run } from "./measure.ts";
 
@@ -210,6 +211,7 @@ function benchBuilds(names: readonly string[]): void {
 try {
   const names = process.argv.slice(2);
   if (names[0] === "ci") await benchCi(names.slice(1), slipway);
+  else if (names[0] === "fleet") console.log(fleetTable());
   else benchBuilds(names);
 } finally {
   spawnSync("umount", ["-q", join(folder, "buildah/overlay")], { stdio: "ignore" });

@@ -16,5 +16,25 @@ test("platforms go to the node that has them first in its list", () => {
     // Nobody has it: the first node may still manage, as it does with steps that only copy.
     [["linux/riscv64"], [arm, amd], [[arm, ["linux/riscv64"]]]],
   ];
-  for (const [platforms, nodes, expected] of cases) assert.deepEqual([...assignPlatforms(platforms, nodes)], expected);
+  for (const [platforms, nodes, expected] of cases)
+    assert.deepEqual([...assignPlatforms(platforms, nodes, "project")], expected);
+});
+
+test("equal nodes share projects, and a project stays with its node", () => {
+  const nodes = [node("linux/amd64"), node("linux/amd64"), node("linux/amd64"), node("linux/amd64")];
+  const of = (project: number, all: readonly FleetNode[]) =>
+    all.indexOf([...assignPlatforms(["linux/amd64"], all, `project ${project}`).keys()][0]!);
+  const counts = [0, 0, 0, 0];
+  let moved = 0;
+  for (let project = 0; project < 1000; project++) {
+    const place = of(project, nodes);
+    assert.equal(of(project, nodes), place);
+    counts[place]!++;
+    // A node more takes its own share from the others, and moves nothing between them.
+    const then = of(project, [...nodes, node("linux/amd64")]);
+    if (then !== place) assert.equal(then, 4);
+    if (then !== place) moved++;
+  }
+  for (const count of counts) assert.ok(count > 180 && count < 320, String(counts));
+  assert.ok(moved > 120 && moved < 280, String(moved));
 });

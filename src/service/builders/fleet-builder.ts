@@ -2,7 +2,7 @@
 // Counterpart: docker/buildx build/build.go, builder/node.go.
 
 import { clone } from "@bufbuild/protobuf";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { BuildError, parseDigest } from "../../base/index.ts";
 import { DockerCredentials, RegistryClient } from "../../distribution/index.ts";
 import type { SessionPort } from "../../engine/index.ts";
@@ -12,6 +12,7 @@ import {
   parseIndex,
   parseReference,
   referenceName,
+  tryParseReference,
   tagNameOnly,
   withDigest,
 } from "../../formats/oci/index.ts";
@@ -35,19 +36,39 @@ export interface FleetNode {
   readonly platforms: readonly string[];
 }
 
-/** Nodes of a request, each with the platforms that it builds; the first node takes what nobody has. */
-export function assignPlatforms(platforms: readonly string[], nodes: readonly FleetNode[]): Map<FleetNode, string[]> {
+/**
+ * Nodes of a request, each with the platforms that it builds; the first node takes what nobody has. Among nodes that are as good as each
+ * other, `affinity` decides, always in the same way: what is built again finds its cache.
+ */
+export function assignPlatforms(
+  platforms: readonly string[],
+  nodes: readonly FleetNode[],
+  affinity: string,
+): Map<FleetNode, string[]> {
   const assigned = new Map<FleetNode, string[]>();
   for (const platform of platforms) {
     // The node that comes to it earliest in its own list: it was named for it, or is of that kind.
     const ranked = nodes
-      .map((node) => ({ node, rank: node.platforms.indexOf(platform) }))
+      .map((node, at) => ({ node, rank: node.platforms.indexOf(platform), weight: weightOf(affinity, at) }))
       .filter(({ rank }) => rank >= 0)
-      .toSorted((one, two) => one.rank - two.rank);
+      .toSorted((one, two) => one.rank - two.rank || (one.weight < two.weight ? 1 : -1));
     const node = ranked[0]?.node ?? nodes[0]!;
     assigned.set(node, [...(assigned.get(node) ?? []), platform]);
   }
   return assigned;
+}
+
+/** Rendezvous hashing: a node that comes or goes moves its own share alone. */
+function weightOf(affinity: string, node: number): string {
+  return createHash("sha256").update(`${node} ${affinity}`).digest("hex");
+}
+
+/** What tells a project from others, on whatever machine it is built. */
+function affinityOf({ FrontendAttrs: attributes, Exporters }: control.SolveRequest): string {
+  const names = Exporters.flatMap(({ Attrs }) => (Attrs["name"] ?? "").split(",")).filter((name) => name !== "");
+  const image = names[0] === undefined ? undefined : tryParseReference(names[0]);
+  const place = attributes["vcs:source"] ?? attributes["context"];
+  return place ?? (image === undefined ? (attributes["filename"] ?? "") : referenceName(image));
 }
 
 /** Dispose to close the connections of all nodes. */
@@ -140,8 +161,14 @@ export class FleetBuilder implements Builder {
 
   #split(request: control.SolveRequest): { node: FleetNode; platforms: string[] }[] {
     const platforms = (request.FrontendAttrs["platform"] ?? "").split(",").filter((each) => each !== "");
-    if (platforms.length === 0) return [{ node: this.#nodes[0]!, platforms }];
-    return [...assignPlatforms(platforms, this.#nodes)].map(([node, own]) => ({ node, platforms: own }));
+    const affinity = affinityOf(request);
+    if (platforms.length === 0) {
+      // Each has its own platform to build for.
+      const own = this.#nodes[0]!.platforms[0] ?? "";
+      const [node] = [...assignPlatforms([own], this.#nodes, affinity).keys()];
+      return [{ node: node!, platforms }];
+    }
+    return [...assignPlatforms(platforms, this.#nodes, affinity)].map(([node, own]) => ({ node, platforms: own }));
   }
 
   /** Archives and kept images are of one builder. @throws BUILDER_LACKS. */
