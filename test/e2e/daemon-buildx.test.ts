@@ -120,6 +120,32 @@ await suite("buildx drives the daemon", { skip }, () => {
       assert.match(await build(from, "--no-cache"), /\d hello\n#\d+ [\d.]+ text\n/);
     });
 
+    test("attestations, which buildx reads back", async () => {
+      const statement = `{"predicateType":"https://spdx.dev/Document","predicate":{"spdxVersion":"SPDX-2.3","name":"all"}}`;
+      const scan = context('COPY scan /scan\nENTRYPOINT ["sh", "/scan"]\n', {
+        scan: `test -f $BUILDKIT_SCAN_SOURCE/hello && echo '${statement}' > $BUILDKIT_SCAN_DESTINATION/sbom.json`,
+      });
+      await build(scan, "-t", `${registry.host}/scan:1`, "--push", "--provenance=false");
+      const name = `${registry.host}/attested:1`;
+      const asked = ["--provenance=mode=max", `--sbom=generator=${registry.host}/scan:1`];
+      await build(hello, "-t", name, "--push", "--build-arg", "WHO=me", ...asked);
+      const inspect = async (format: string): Promise<unknown> => {
+        const { code, output } = await daemon.buildx(["imagetools", "inspect", "--format", format, name]);
+        assert.equal(code, 0, output);
+        return JSON.parse(output) as unknown;
+      };
+      const { SLSA: slsa } = (await inspect("{{json .Provenance}}")) as {
+        SLSA: {
+          buildDefinition: { externalParameters: { request: { frontend: string; args: Record<string, string> } } };
+        };
+      };
+      const { request } = slsa.buildDefinition.externalParameters;
+      assert.deepEqual([request.frontend, request.args["build-arg:WHO"]], ["dockerfile.v0", "me"]);
+      assert.deepEqual(((await inspect("{{json .SBOM}}")) as { SPDX: { name: string } }).SPDX.name, "all");
+      await build(hello, "-o", path("attested"), ...asked);
+      assert.ok(existsSync(path("attested/provenance.json")) && existsSync(path("attested/sbom.json")));
+    });
+
     test("two outputs at once, for two platforms", async () => {
       const plain = project.context("FROM scratch\nARG TARGETARCH\nCOPY busybox /\n");
       const outputs = ["-o", `type=oci,dest=${path("multi.tar")}`, "-o", path("multi")];

@@ -81,6 +81,9 @@ export function readExportSettings(type: string, attributes: Attributes, own: re
     const value = attributes[name];
     return value === undefined ? fallback : readBool(name, value);
   };
+  const pack = readCompression(attributes);
+  if (pack.estargz === true)
+    throw invalid("caches are not kept as eStargz", "use compression=zstd or gzip; images have compression=estargz");
   const ociTypes = flag("oci-mediatypes", true);
   const imageManifest = flag("image-manifest", ociTypes);
   if (imageManifest && !ociTypes) {
@@ -91,7 +94,7 @@ export function readExportSettings(type: string, attributes: Attributes, own: re
   }
   return {
     mode: readMode(attributes["mode"]),
-    pack: readCompression(attributes),
+    pack,
     compressionChosen: attributes["compression"] !== undefined,
     ociTypes,
     imageManifest,

@@ -65,6 +65,11 @@ export function readImageOptions(attributes: Attributes): { options: ImageOption
       "leave one of them out",
     );
   const pack = readCompression(attributes);
+  if (pack.estargz === true && ociTypes === false)
+    throw invalidAttribute(
+      'exporter option "compression=estargz" conflicts with "oci-mediatypes=false"',
+      "leave one of them out",
+    );
   return {
     options: {
       name,
@@ -88,14 +93,17 @@ const levels = { none: [0, 0], gzip: [0, 9], zstd: [0, 22] } as const;
 /** `compression`, its level, and whether to recompress. @throws EXPORT_ATTRIBUTE_INVALID, EXPORT_UNSUPPORTED. */
 export function readCompression(attributes: Attributes): PackOptions {
   const named = attributes["compression"] ?? "gzip";
-  if (named === "estargz") throw unsupported("compression=estargz", "use compression=zstd or gzip");
-  const compression = ({ uncompressed: "none", gzip: "gzip", zstd: "zstd" } as const)[named];
+  const compression = ({ uncompressed: "none", gzip: "gzip", estargz: "gzip", zstd: "zstd" } as const)[named];
   if (compression === undefined) {
-    throw invalidAttribute(`unsupported compression type ${named}`, "known types are uncompressed, gzip and zstd");
+    throw invalidAttribute(
+      `unsupported compression type ${named}`,
+      "known types are uncompressed, gzip, estargz and zstd",
+    );
   }
   const { ["force-compression"]: force, ["compression-level"]: level } = attributes;
   return {
     compression,
+    ...(named === "estargz" ? { estargz: true } : {}),
     ...(level === undefined ? {} : { level: readLevel(level, compression) }),
     ...(force === undefined ? {} : { force: force === "" || readBool("force-compression", force) }),
   };

@@ -56,9 +56,9 @@ void test("bad attributes are refused before anything is built", () => {
     ["image", { push: "maybe" }, "EXPORT_ATTRIBUTE_INVALID", 'non-bool value specified for push: "maybe"'],
     [
       "oci",
-      { compression: "estargz" },
-      "EXPORT_UNSUPPORTED",
-      'exporter option "compression=estargz" is not supported by this version of slipway',
+      { compression: "estargz", "oci-mediatypes": "false" },
+      "EXPORT_ATTRIBUTE_INVALID",
+      'exporter option "compression=estargz" conflicts with "oci-mediatypes=false"',
     ],
     ["oci", { compression: "lz4" }, "EXPORT_ATTRIBUTE_INVALID", "unsupported compression type lz4"],
     [

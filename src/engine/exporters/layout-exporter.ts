@@ -6,7 +6,14 @@ import { join } from "node:path";
 import { BuildError, errnoOf } from "../../base/index.ts";
 import type { Descriptor } from "../../formats/oci/index.ts";
 import type { ImageLoader, OutputTarget } from "../ports/index.ts";
-import { type Attributes, imageAttributes, readFlag, readImageOptions, refuseUnknown } from "./attributes.ts";
+import {
+  type Attributes,
+  imageAttributes,
+  readFlag,
+  readImageOptions,
+  refuseUnknown,
+  unsupported,
+} from "./attributes.ts";
 import type { ImageOptions } from "./attributes.ts";
 import { deliverArchive, wrongTarget } from "./deliver.ts";
 import { explainOutput } from "./failures.ts";
@@ -83,6 +90,11 @@ export class LayoutExporter implements Exporter {
     loader: ImageLoader,
     context: ExportContext,
   ): Promise<Record<string, string>> {
+    if (this.#options.pack.estargz === true)
+      throw unsupported(
+        "compression=estargz",
+        "Docker Engine is sent whole layers: leave compression out, or write a file",
+      );
     const pack = this.#options.compressionChosen ? this.#options.pack : ({ compression: "none", exact: true } as const);
     const options = { ...this.#options, subjects: names };
     const made = await makeImage(source, options, { ...pack, bytes: false, keep: true }, context);

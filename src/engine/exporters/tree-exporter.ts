@@ -86,7 +86,9 @@ abstract class TreeExporter implements Exporter {
   }
 
   #folder(source: ExportSource, platform: ExportPlatform): string {
-    return (this.#split ?? source.multiPlatform) ? platform.key.replaceAll("/", "_") : "";
+    // In an archive two platforms' files of one name would both be there.
+    const split = this.type === "tar" ? undefined : this.#split;
+    return (split ?? source.multiPlatform) ? platform.key.replaceAll("/", "_") : "";
   }
 
   #epochOf(source: ExportSource, platform: ExportPlatform): bigint | undefined {

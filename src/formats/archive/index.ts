@@ -2,6 +2,7 @@ export { Compressor, decompress, DEFAULT_LEVEL, detectCompression } from "./comp
 export type { Compression, CompressorOptions } from "./compression.ts";
 export { NO_XATTRS } from "./entry.ts";
 export type { EntryType, TarEntry } from "./entry.ts";
+export { EstargzWriter } from "./estargz.ts";
 export { TarReader } from "./tar-reader.ts";
 export type { TarHandler } from "./tar-reader.ts";
 export { encodeHeader, paddingAfter, TAR_END } from "./tar-writer.ts";

@@ -41,6 +41,8 @@ export interface PackOptions {
    * compression.
    */
   readonly rewriteSeconds?: bigint | undefined;
+  /** As eStargz, a form of gzip (which `compression` must be) that clients can read file by file: a diffID of its own as well. */
+  readonly estargz?: boolean | undefined;
 }
 
 export interface Remote {
@@ -95,7 +97,7 @@ export class LayerForms {
     if (row.unpacked) return this.#o.snapshotter.has(layer);
     return this.#o.rows
       .blobs(layer)
-      .filter((blob) => rewrittenDiffId(blob) === undefined)
+      .filter((blob) => ownDiffId(blob) === undefined)
       .some((blob) => blob.remote !== undefined || this.#o.content.has(blob.descriptor.digest));
   }
 
@@ -121,15 +123,16 @@ export class LayerForms {
   described(layer: LayerId, options: PackOptions): LayerAsBlob | undefined {
     const row = this.#o.rows.layer(layer);
     const blob = this.#o.rows.blobs(layer).find((each) => suits(each, options));
-    const diffId = blob === undefined ? undefined : (rewrittenDiffId(blob) ?? row?.diffId);
+    const diffId = blob === undefined ? undefined : (ownDiffId(blob) ?? row?.diffId);
     if (row === undefined || diffId === undefined || blob === undefined) return undefined;
     return { descriptor: blob.descriptor, diffId, createdMs: row.createdMs, remote: blob.remote };
   }
 
   /** A blob of the layer: the one there is where its compression will do, else a new one. */
   async blob(layer: LayerId, options: PackOptions, signal?: AbortSignal): Promise<LayerAsBlob> {
-    const { compression, level, force, exact, bytes, keep, rewriteSeconds } = options;
-    const key = JSON.stringify([layer, compression, level, force, exact, bytes, keep, rewriteSeconds?.toString()]);
+    const { compression, level, force, exact, bytes, keep, rewriteSeconds, estargz } = options;
+    const seconds = rewriteSeconds?.toString();
+    const key = JSON.stringify([layer, compression, level, force, exact, bytes, keep, seconds, estargz]);
     return this.#packing.do(key, (shared) => this.#oneAtATime(layer, () => this.#blob(layer, options, shared)), signal);
   }
 
@@ -186,7 +189,7 @@ export class LayerForms {
     const wanted = this.#o.rows.blobs(layer).filter((blob) => suits(blob, options));
     const bytes = options.bytes ?? true;
     for (const { descriptor, remote } of wanted) {
-      const diffId = rewrittenDiffId({ descriptor }) ?? row.diffId;
+      const diffId = ownDiffId({ descriptor }) ?? row.diffId;
       if (diffId === undefined) break;
       const made = { descriptor, diffId, createdMs: row.createdMs, remote };
       if (bytes === false || this.#o.content.has(descriptor.digest)) return made;
@@ -204,14 +207,15 @@ export class LayerForms {
     await this.unpackAll([layer], signal);
     const output = bytes !== false || options.keep === true ? this.#o.content.temporaryPath() : null;
     const fsDir = this.#o.snapshotter.fsDir(layer);
-    const { compression, level, rewriteSeconds } = options;
+    const { compression, level, rewriteSeconds, estargz } = options;
+    const isOther = rewriteSeconds !== undefined || estargz === true;
     const clampMtimeNs = rewriteSeconds === undefined ? undefined : rewriteSeconds * 1_000_000_000n;
     const packed = await this.#o.jobs.run<PackLayerInput, PackedLayer>(
       "packLayer",
-      { fsDir, output, compression, level, clampMtimeNs },
+      { fsDir, output, compression, level, clampMtimeNs, estargz },
       { signal },
     );
-    if (rewriteSeconds === undefined && row.diffId !== undefined && packed.diffId !== row.diffId) {
+    if (!isOther && row.diffId !== undefined && packed.diffId !== row.diffId) {
       if (output !== null) rmSync(output, { force: true });
       throw new BuildError(`layer ${layer} does not pack to the bytes it was unpacked from`, {
         code: "LAYER_NOT_REPRODUCIBLE",
@@ -222,9 +226,7 @@ export class LayerForms {
       mediaType: mediaTypes[options.compression],
       digest: packed.blobDigest,
       size: packed.sizeBytes,
-      ...(rewriteSeconds === undefined
-        ? {}
-        : { annotations: { [REWRITTEN]: rewriteSeconds.toString(), [UNCOMPRESSED]: packed.diffId } }),
+      ...(isOther ? { annotations: marksOf(packed, rewriteSeconds) } : {}),
     };
     const tar: Descriptor = {
       mediaType: mediaTypes.none,
@@ -232,10 +234,10 @@ export class LayerForms {
       size: packed.uncompressedSizeBytes,
     };
     this.#o.rows.db.transaction(() => {
-      if (rewriteSeconds === undefined) this.#o.rows.setDiffId(layer, packed.diffId);
+      if (!isOther) this.#o.rows.setDiffId(layer, packed.diffId);
       this.#o.rows.addBlob(layer, { descriptor, remote: undefined });
       // Whoever wants it described as it lies need not pack it again.
-      if (rewriteSeconds === undefined && options.compression !== "none")
+      if (!isOther && options.compression !== "none")
         this.#o.rows.addBlob(layer, { descriptor: tar, remote: undefined });
     });
     return { descriptor, diffId: packed.diffId, createdMs: row.createdMs };
@@ -293,7 +295,7 @@ export class LayerForms {
   }
 
   async #bring(layer: LayerId, signal: AbortSignal): Promise<LayerBlob> {
-    const blobs = this.#o.rows.blobs(layer).filter((blob) => rewrittenDiffId(blob) === undefined);
+    const blobs = this.#o.rows.blobs(layer).filter((blob) => ownDiffId(blob) === undefined);
     const here = blobs.find((blob) => this.#o.content.has(blob.descriptor.digest));
     if (here !== undefined) return here;
     let failure: unknown;
@@ -323,10 +325,23 @@ export class LayerForms {
 const REWRITTEN = "buildkit/rewritten-timestamp";
 const UNCOMPRESSED = "containerd.io/uncompressed";
 
-/** A blob whose files' times were rewritten holds not quite what the layer's directory does, and has a diffID of its own. */
-function rewrittenDiffId({ descriptor }: Pick<LayerBlob, "descriptor">): Digest | undefined {
-  const { annotations } = descriptor;
-  return annotations?.[REWRITTEN] === undefined ? undefined : (annotations[UNCOMPRESSED] as Digest | undefined);
+const TOC_DIGEST = "containerd.io/snapshot/stargz/toc.digest";
+const STARGZ_SIZE = "io.containers.estargz.uncompressed-size";
+
+/** What a blob says of itself that holds not quite what the layer's directory does. */
+function marksOf(packed: PackedLayer, rewriteSeconds: bigint | undefined): Record<string, string> {
+  return {
+    ...(rewriteSeconds === undefined ? {} : { [REWRITTEN]: rewriteSeconds.toString() }),
+    ...(packed.tocDigest === undefined
+      ? {}
+      : { [TOC_DIGEST]: packed.tocDigest, [STARGZ_SIZE]: String(packed.uncompressedSizeBytes) }),
+    [UNCOMPRESSED]: packed.diffId,
+  };
+}
+
+/** The diffID of such a blob; undefined for those that are the layer itself. */
+function ownDiffId({ descriptor }: Pick<LayerBlob, "descriptor">): Digest | undefined {
+  return descriptor.annotations?.[UNCOMPRESSED] as Digest | undefined;
 }
 
 /** An image's own descriptor: what a manifest says of the uncompressed form is never taken for ours. */
@@ -336,14 +351,17 @@ export function withoutMarks(descriptor: Descriptor): Descriptor {
   return { ...descriptor, annotations };
 }
 
-function suits(blob: LayerBlob, { force, exact, compression, rewriteSeconds }: PackOptions): boolean {
+function suits(blob: LayerBlob, { force, exact, compression, rewriteSeconds, estargz }: PackOptions): boolean {
   const { descriptor, remote } = blob;
-  const has = compressionOf(descriptor.mediaType);
-  const rewritten = rewrittenDiffId(blob) === undefined ? undefined : descriptor.annotations![REWRITTEN]!;
-  if (rewriteSeconds?.toString() !== rewritten) return false;
-  if (rewritten !== undefined) return has === compression;
+  const { annotations } = descriptor;
+  const isStargz = annotations?.[TOC_DIGEST] !== undefined;
+  const isSame = compressionOf(descriptor.mediaType) === compression && isStargz === (estargz === true);
+  const isOwn = ownDiffId(blob) !== undefined;
+  if (rewriteSeconds?.toString() !== (isOwn ? annotations?.[REWRITTEN] : undefined)) return false;
+  if (isOwn) return isSame;
   // An uncompressed form of a layer made here says only that something wanted it described.
-  if (force === true || (remote === undefined && (exact === true || has === "none"))) return has === compression;
+  const isBare = compressionOf(descriptor.mediaType) === "none";
+  if (force === true || (remote === undefined && (exact === true || isBare))) return isSame;
   return true;
 }
 

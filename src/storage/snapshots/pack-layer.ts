@@ -10,6 +10,7 @@ import {
   Compressor,
   encodeHeader,
   type EntryType,
+  EstargzWriter,
   NO_XATTRS,
   OPAQUE_NAME,
   paddingAfter,
@@ -42,6 +43,8 @@ export interface PackLayerInput {
   readonly level?: number | undefined;
   /** Sub-second times kept. Defaults to "seconds". */
   readonly timePrecision?: "seconds" | "nanoseconds" | undefined;
+  /** As eStargz, a form of gzip; `compression` does not count then. */
+  readonly estargz?: boolean | undefined;
   /** Later mtimes are set to this: SOURCE_DATE_EPOCH's rewriting. Nanoseconds. */
   readonly clampMtimeNs?: bigint | undefined;
 }
@@ -52,6 +55,8 @@ export interface PackedLayer {
   readonly blobDigest: Digest;
   readonly sizeBytes: number;
   readonly uncompressedSizeBytes: number;
+  /** Of an eStargz blob's table of contents. */
+  readonly tocDigest?: Digest | undefined;
 }
 
 const SLAB = 1024 * 1024;
@@ -68,6 +73,13 @@ export async function packLayer(input: PackLayerInput, context: JobContext = dir
       if (output !== null) writeAll(output, chunk);
     };
     const { compression, level } = input;
+    if (input.estargz === true) {
+      const writer = new EstargzWriter({ level, write });
+      await new Packer(input, context, () => Promise.resolve(), writer).run();
+      const made = writer.finish();
+      done = true;
+      return { ...made, blobDigest: blob.digest(), sizeBytes: blob.sizeBytes };
+    }
     const compressor = compression === "none" ? undefined : new Compressor({ compression, level, write });
     const packer = new Packer(input, context, async (slab) => {
       tar.update(slab);
@@ -96,12 +108,20 @@ class Packer {
   readonly #sink: (slab: Buffer) => Promise<void>;
   readonly #slab = Buffer.allocUnsafeSlow(SLAB);
   readonly #links = new Map<bigint, string>();
+  readonly #estargz: EstargzWriter | undefined;
   #filled = 0;
 
-  constructor(input: PackLayerInput, context: JobContext, sink: (slab: Buffer) => Promise<void>) {
+  /** With `estargz` everything goes there, nothing to the sink. */
+  constructor(
+    input: PackLayerInput,
+    context: JobContext,
+    sink: (slab: Buffer) => Promise<void>,
+    estargz?: EstargzWriter,
+  ) {
     this.#input = input;
     this.#context = context;
     this.#sink = sink;
+    this.#estargz = estargz;
   }
 
   async run(): Promise<void> {
@@ -128,15 +148,15 @@ class Packer {
     const slash = path.lastIndexOf("/");
     const name = path.slice(slash + 1);
     if (isWhiteout(stat)) {
-      await this.#add(encodeHeader(marker(path.slice(0, slash + 1) + whiteoutName(name))));
+      await this.#header(marker(path.slice(0, slash + 1) + whiteoutName(name)));
       return false;
     }
     if (name.startsWith(".wh.")) throw reservedName(path);
     const entry = this.#entry(path, real, stat);
     if (entry === undefined) return false;
-    await this.#add(encodeHeader(entry));
+    await this.#header(entry);
     if (entry.type === "dir") {
-      if (isOpaque(`${root}/${path}`)) await this.#add(encodeHeader(marker(`${path}/${OPAQUE_NAME}`)));
+      if (isOpaque(`${root}/${path}`)) await this.#header(marker(`${path}/${OPAQUE_NAME}`));
       return true;
     }
     if (entry.size > 0) await this.#data(real, entry.size);
@@ -181,7 +201,8 @@ class Packer {
         if (this.#filled === SLAB) await this.#flush();
         const read = fs.readSync(fd, this.#slab, this.#filled, Math.min(left, SLAB - this.#filled), null);
         if (read === 0) throw new Error(`a file of a layer became shorter while it was packed: ${real.toString()}`);
-        this.#filled += read;
+        if (this.#estargz === undefined) this.#filled += read;
+        else this.#estargz.data(this.#slab.subarray(0, read));
         left -= read;
         if (left > 0) throwIfAborted(this.#context);
       }
@@ -192,7 +213,17 @@ class Packer {
     if (padding > 0) await this.#add(ZEROS.subarray(0, padding));
   }
 
+  async #header(entry: TarEntry): Promise<void> {
+    const bytes = encodeHeader(entry);
+    if (this.#estargz === undefined) await this.#add(bytes);
+    else this.#estargz.header(entry, bytes);
+  }
+
   async #add(bytes: Buffer): Promise<void> {
+    if (this.#estargz !== undefined) {
+      this.#estargz.raw(bytes);
+      return;
+    }
     for (let at = 0; at < bytes.length;) {
       if (this.#filled === SLAB) await this.#flush();
       const size = bytes.copy(this.#slab, this.#filled, at);
