@@ -108,8 +108,7 @@ async function provenanceOf(
         provenancePredicate(
           {
             capture,
-            // Frontend images are served by the built-in one.
-            frontend: asked === undefined ? "" : "dockerfile.v0",
+            frontend: asked?.frontend ?? "",
             attributes: asked?.options ?? request.FrontendAttrs,
             definition: build.definition,
             startedAt: run.startedAt,

@@ -486,7 +486,8 @@ export class Engine implements AsyncDisposable {
         status: "Unimplemented",
       });
     }
-    build.trace.requests.push(request);
+    // Provenance tells what ran: images of the Dockerfile frontend are served by the built-in one.
+    build.trace.requests.push({ ...request, frontend: "dockerfile.v0" });
     return dockerfileFrontend(this.#gateway(request, build), signal);
   }
 
