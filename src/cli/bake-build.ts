@@ -183,9 +183,10 @@ async function prepare(
 /** One loader for all targets: what one has loaded, the others need not. */
 function oncePerContext(shell: Shell): Shell["openLoader"] {
   const loaders = new Map<string, ReturnType<Shell["openLoader"]>>();
-  return (context) => {
-    let loader = loaders.get(context);
-    if (loader === undefined) loaders.set(context, (loader = shell.openLoader(context)));
+  return (place) => {
+    const key = JSON.stringify(place);
+    let loader = loaders.get(key);
+    if (loader === undefined) loaders.set(key, (loader = shell.openLoader(place)));
     return loader;
   };
 }

@@ -22,6 +22,14 @@ export interface CommandDefinition {
   readonly run: (invocation: Invocation) => Promise<number>;
 }
 
+/** Whose image store an image is loaded into: a Docker Engine's by its context, the usual one for an empty name, or another program's. */
+export interface LoadPlace {
+  readonly context: string;
+  readonly into?: string;
+  readonly namespace?: string;
+  readonly address?: string;
+}
+
 export interface BuilderOptions {
   /** `--builder`; empty for the one in use. */
   readonly builder?: string;
@@ -43,8 +51,7 @@ export interface Shell {
   readonly cwd: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Opens the Docker Engine that a context names, or the usual one for an empty name. */
-  readonly openLoader: (context: string) => Promise<ImageLoader>;
+  readonly openLoader: (place: LoadPlace) => Promise<ImageLoader>;
   readonly openBuilder: (options: BuilderOptions) => Promise<Builder>;
   /** Calls `onInterrupt` for each SIGINT or SIGTERM until disposed. */
   readonly onSignals: (onInterrupt: (signal: "SIGINT" | "SIGTERM") => void) => Disposable;

@@ -5,6 +5,7 @@ import { realpath, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { BuildError, errnoOf } from "../base/index.ts";
 import type { ImageLoader, OutputTarget } from "../engine/index.ts";
+import type { LoadPlace } from "./command.ts";
 import { parseCsv } from "./csv.ts";
 import { goBool } from "./flags.ts";
 
@@ -72,8 +73,7 @@ export function withShorthands(
 export interface ResolveOptions {
   readonly cwd: string;
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
-  /** Opens the engine that a docker context names, or the usual one for an empty name. */
-  readonly openLoader: (context: string) => Promise<ImageLoader>;
+  readonly openLoader: (place: LoadPlace) => Promise<ImageLoader>;
   /** `--allow buildx.local.delete` was given. */
   readonly localDelete: boolean;
 }
@@ -112,8 +112,13 @@ export async function resolveOutputs(
     }
     if (destination === undefined && type === "docker") {
       const rest = new Map(attributes);
-      rest.delete("context");
-      const loader = await options.openLoader(attributes.get("context") ?? "");
+      const place: Record<string, string> = {};
+      for (const name of ["context", "into", "namespace", "address"]) {
+        const value = attributes.get(name);
+        if (value !== undefined) place[name] = value;
+        rest.delete(name);
+      }
+      const loader = await options.openLoader({ context: "", ...place });
       resolved.push({ type, attributes: rest, target: { kind: "loader", loader } });
       continue;
     }

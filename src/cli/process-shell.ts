@@ -23,7 +23,10 @@ export function processShell(): Shell {
     cwd: process.cwd(),
     now: () => Date.now(),
     openBuilder,
-    openLoader: async (context) => (await import("../service/docker/index.ts")).openDockerLoader(process.env, context),
+    openLoader: async ({ context, into, ...place }) => {
+      const { openDockerLoader, openImportLoader } = await import("../service/docker/index.ts");
+      return into === undefined ? await openDockerLoader(process.env, context) : openImportLoader(into, place);
+    },
     onSignals(onInterrupt) {
       const onInt = () => onInterrupt("SIGINT");
       const onTerm = () => onInterrupt("SIGTERM");

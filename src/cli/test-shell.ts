@@ -154,7 +154,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       opened.push(asked);
       return Promise.resolve(builder);
     },
-    openLoader: (context) =>
+    openLoader: ({ context }) =>
       Promise.resolve({
         name: `docker ${context}`.trim(),
         survey: () => Promise.resolve({ complete: true, knownLayers: 0, form: "docker" }),

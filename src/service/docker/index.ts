@@ -3,3 +3,4 @@ export type { EngineResponse } from "./engine-client.ts";
 export { DockerLoader, openDockerLoader } from "./docker-loader.ts";
 export { dockerEndpoint } from "./endpoint.ts";
 export type { DockerEndpoint } from "./endpoint.ts";
+export { openImportLoader } from "./import-loader.ts";
