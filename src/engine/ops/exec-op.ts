@@ -4,6 +4,8 @@ import type { pb } from "../../formats/proto/index.ts";
 import type { Ref } from "../../storage/refs/index.ts";
 import type { CacheMap, Op, OpContext, Vertex } from "../../graph/solver/index.ts";
 import { canRun, cannotRun } from "../executor/index.ts";
+import type { SessionPort } from "../ports/index.ts";
+import { anySession } from "./any-session.ts";
 import { processFailed } from "./exec-error.ts";
 import { prepareMounts } from "./exec-mounts.ts";
 import { execDigest } from "./cache-digest.ts";
@@ -29,15 +31,15 @@ export class ExecOp implements Op<EngineResult> {
     this.#host = host;
   }
 
-  async cacheMap({ signal }: OpContext): Promise<CacheMap<EngineResult>> {
+  async cacheMap(context: OpContext): Promise<CacheMap<EngineResult>> {
     const { digest, deps } = execDigest(this.#op, this.#sys.platform, this.#vertex.inputs.length);
-    const key = await withSecrets(digest, this.#op, this.#sys.context.session, signal);
+    const key = await withSecrets(digest, this.#op, this.#session(context), context.signal);
     return { digest: key, deps: this.#host.depsOf(deps) };
   }
 
   async exec(inputs: readonly EngineResult[], context: OpContext): Promise<EngineResult[]> {
     const { refs, cacheMounts, runDir, executor } = this.#host;
-    const { session } = this.#sys.context;
+    const session = this.#session(context);
     const { signal } = context;
     const meta = this.#op.meta!;
     if (!canRun(this.#sys.platform)) throw cannotRun(this.#vertex.name, this.#sys.platform);
@@ -48,7 +50,7 @@ export class ExecOp implements Op<EngineResult> {
     const exit = await executor().run(
       {
         args: meta.args,
-        env: await this.#environment(meta, signal),
+        env: await this.#environment(meta, session, signal),
         cwd: meta.cwd || "/",
         user: meta.user,
         hostname: meta.hostname || DEFAULT_HOSTNAME,
@@ -75,7 +77,11 @@ export class ExecOp implements Op<EngineResult> {
     return results.map((ref) => ({ kind: "ref", ref }));
   }
 
-  async #environment(meta: pb.Meta, signal: AbortSignal): Promise<string[]> {
+  #session(context: OpContext): SessionPort {
+    return anySession(this.#sys.context.session, context);
+  }
+
+  async #environment(meta: pb.Meta, session: SessionPort, signal: AbortSignal): Promise<string[]> {
     const env = [...meta.env];
     if (!env.some((each) => each.startsWith("PATH="))) env.push(DEFAULT_PATH);
     const proxy = meta.proxyEnv;
@@ -89,7 +95,7 @@ export class ExecOp implements Op<EngineResult> {
       if (value) env.push(`${name}=${value}`, `${name.toLowerCase()}=${value}`);
     }
     for (const secret of this.#op.secretenv) {
-      const bytes = await this.#sys.context.session.secret(secret.ID, signal);
+      const bytes = await session.secret(secret.ID, signal);
       if (bytes === undefined && !secret.optional) throw missingSecret(secret.ID);
       if (bytes !== undefined) env.push(`${secret.name}=${Buffer.from(bytes).toString()}`);
     }

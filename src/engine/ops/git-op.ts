@@ -4,6 +4,7 @@ import type { pb } from "../../formats/proto/index.ts";
 import type { CacheMap, Op, OpContext } from "../../graph/solver/index.ts";
 import { gitCacheKey, parseGitIdentifier } from "../sources/index.ts";
 import type { GitIdentifier, GitResolved, GitSource } from "../sources/index.ts";
+import { anySession } from "./any-session.ts";
 import { sourceDigest } from "./cache-digest.ts";
 import type { VertexSys } from "./load.ts";
 import type { EngineResult } from "./results.ts";
@@ -41,7 +42,8 @@ export class GitOp implements Op<EngineResult> {
     return this.#resolved;
   }
 
-  #asker({ progress, signal }: OpContext) {
-    return { session: this.#sys.context.session, progress, signal };
+  #asker(context: OpContext) {
+    const { progress, signal } = context;
+    return { session: anySession(this.#sys.context.session, context), progress, signal };
   }
 }

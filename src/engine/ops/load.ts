@@ -9,6 +9,9 @@ import type { DecodedOp } from "../../graph/llb/index.ts";
 import type { Edge, Vertex } from "../../graph/solver/index.ts";
 import type { SolveContext } from "./context.ts";
 
+/** Far beyond what frontends emit; more would keep other builds waiting for seconds. */
+const MAX_OPS = 25_000;
+
 /** What a vertex carries for the engine. */
 export interface VertexSys {
   readonly op: pb.Op;
@@ -22,6 +25,12 @@ export interface VertexSys {
  * context. @throws INVALID_DEFINITION; NOT_ALLOWED when an op needs what the build did not allow.
  */
 export function loadDefinition(definition: pb.Definition, context: SolveContext): Edge | undefined {
+  if (definition.def.length > MAX_OPS) {
+    throw new BuildError(`a definition of ${definition.def.length} ops is too large: at most ${MAX_OPS}`, {
+      code: "INVALID_DEFINITION",
+      status: "InvalidArgument",
+    });
+  }
   const { ops, head, sourceMap } = decodeDefinition(definition);
   if (head === undefined) return undefined;
   if (sourceMap !== undefined) context.sources.add(sourceMap, usersOf(ops));
@@ -52,11 +61,15 @@ function makeVertex(decoded: DecodedOp, known: ReadonlyMap<string, Vertex>, cont
   const { op, metadata, digest } = decoded;
   const inputs = op.inputs.map((input) => ({ vertex: known.get(input.digest)!, index: Number(input.index) }));
   const group = metadata.progressGroup;
+  // A folder that names no session is that of whoever asks, and so is all that is made of it.
+  const isAskers = op.op.case === "source" && isUnnamedLocal(op.op.value);
+  const scope = isAskers || inputs.some(({ vertex }) => vertex.scope !== undefined) ? context.session.id : undefined;
   const sys: VertexSys = { op, metadata, platform: platformOf(op, context.platform), context };
   return {
     digest,
     inputs,
     sys,
+    ...(scope === undefined ? {} : { scope }),
     name: metadata.description["llb.customname"] ?? nameOf(op, inputs),
     options: {
       ignoreCache: metadata.ignoreCache,
@@ -64,6 +77,10 @@ function makeVertex(decoded: DecodedOp, known: ReadonlyMap<string, Vertex>, cont
       ...(group === undefined ? {} : { progressGroup: { id: group.id, name: group.name, weak: group.weak } }),
     },
   };
+}
+
+function isUnnamedLocal({ identifier, attrs }: pb.SourceOp): boolean {
+  return identifier.startsWith("local://") && attrs["local.session"] === undefined;
 }
 
 function platformOf(op: pb.Op, fallback: Platform): Platform {

@@ -17,6 +17,7 @@ import type {
 import { imageCacheKeys } from "../sources/index.ts";
 import type { OciStore, SessionPort } from "../ports/index.ts";
 import { goString } from "./go-json.ts";
+import { anySession } from "./any-session.ts";
 import { sourceDigest } from "./cache-digest.ts";
 import { GitOp } from "./git-op.ts";
 import { HttpOp } from "./http-op.ts";
@@ -127,7 +128,7 @@ class ImageOp implements Op<EngineResult> {
 
   #layout(reference: string, context: OpContext): Promise<ResolvedImage> {
     const store = sessionStore(
-      this.#sys.context.session,
+      anySession(this.#sys.context.session, context),
       this.#op.attrs["oci.store"] ?? "",
       this.#op.attrs["oci.session"],
     );
@@ -186,7 +187,7 @@ class LocalOp implements Op<EngineResult> {
     const filter = filterOf(attrs);
     const line = `transferring ${name}:`;
     let received = 0;
-    const handle = await this.#sys.context.session.localDir(name, {
+    const handle = await anySession(this.#sys.context.session, context).localDir(name, {
       ...filter,
       sessionId: attrs["local.session"],
       sharedKeyHint: attrs["local.sharedkeyhint"],

@@ -95,12 +95,13 @@ export class Solver<R> {
       stack.push(...next.inputs.map((input) => input.vertex));
     }
     for (const each of ordered.reverse()) {
-      let entry = this.#states.get(each.digest);
+      let entry = this.#states.get(stateKey(each));
       if (entry === undefined) {
         entry = { state: new VertexState(each, this.#options.resolveOp(each)), jobs: new Set() };
-        this.#states.set(each.digest, entry);
+        this.#states.set(stateKey(each), entry);
       }
       entry.jobs.add(job);
+      entry.state.wanted.set(job, each);
       entry.state.join(job.sink);
     }
   }
@@ -110,7 +111,7 @@ export class Solver<R> {
     const stack = [vertex];
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       if (traced.has(next.digest)) continue;
-      const state = this.#states.get(next.digest)?.state;
+      const state = this.#states.get(stateKey(next))?.state;
       if (state === undefined) throw new Error(`vertex ${next.name} belongs to no job`);
       traced.set(next.digest, traceOf(state));
       stack.push(...next.inputs.map((input) => input.vertex));
@@ -122,6 +123,7 @@ export class Solver<R> {
     const left: VertexState<R>[] = [];
     for (const [digest, entry] of this.#states) {
       if (!entry.jobs.delete(job)) continue;
+      entry.state.wanted.delete(job);
       entry.state.sinks.delete(job.sink);
       if (entry.jobs.size > 0) continue;
       this.#states.delete(digest);
@@ -134,7 +136,7 @@ export class Solver<R> {
   }
 
   #edgeState(edge: Edge): EdgeState<R> {
-    const entry = this.#states.get(edge.vertex.digest);
+    const entry = this.#states.get(stateKey(edge.vertex));
     if (entry === undefined) throw new DOMException("the job of this vertex is closed", "AbortError");
     let found = entry.state.edges.get(edge.index);
     if (found === undefined)
@@ -156,7 +158,7 @@ export class Solver<R> {
     const edge = this.#edgeState({ vertex: state.vertex, index: 0 });
     const keys = await edge.inputKeys();
     const key =
-      map.persistent === false ? `${state.vertex.digest} once` : workKey({ digest: map.digest, output: 0 }, keys);
+      map.persistent === false ? `${stateKey(state.vertex)} once` : workKey({ digest: map.digest, output: 0 }, keys);
 
     while (!state.vertex.options.ignoreCache) {
       const other = this.#running.get(key);
@@ -238,7 +240,7 @@ export class Solver<R> {
   }
 
   #tellResult(vertex: Vertex, result: EdgeResult<R>, tookMs: number | undefined): void {
-    const jobs = this.#states.get(vertex.digest)?.jobs;
+    const jobs = this.#states.get(stateKey(vertex))?.jobs;
     if (jobs !== undefined) this.#options.onResult?.({ vertex, result, jobs, tookMs });
   }
 
@@ -248,10 +250,14 @@ export class Solver<R> {
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       if (seen.has(next.digest)) continue;
       seen.add(next.digest);
-      this.#states.get(next.digest)?.state.skip();
+      this.#states.get(stateKey(next))?.state.skip();
       stack.push(...next.inputs.map((input) => input.vertex));
     }
   }
+}
+
+function stateKey({ digest, scope }: Vertex): string {
+  return scope === undefined ? digest : `${digest} ${scope}`;
 }
 
 interface JobHost<R> {

@@ -11,6 +11,8 @@ export interface Vertex {
   readonly options: VertexOptions;
   /** What the engine's {@link OpResolver} makes an op from; opaque here. */
   readonly sys: unknown;
+  /** Set where work with this digest is not the same for everybody: only vertexes of the same scope are shared between jobs. */
+  readonly scope?: string;
 }
 
 /** One output of a vertex. */
@@ -53,6 +55,8 @@ export interface OpContext {
   readonly signal: AbortSignal;
   readonly vertex: Vertex;
   readonly progress: VertexProgress;
+  /** The vertex as each job that wants it brought it, the eldest first; they differ in `sys` alone. */
+  wanted(): readonly Vertex[];
 }
 
 /** One piece of work. Results returned belong to the solver, inputs stay the solver's. */

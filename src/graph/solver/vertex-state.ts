@@ -25,6 +25,8 @@ export class VertexState<R> {
   readonly vertex: Vertex;
   readonly op: Op<R>;
   readonly sinks = new Set<ProgressSink>();
+  /** The vertex as each job brought it. */
+  readonly wanted = new Map<object, Vertex>();
   readonly edges = new Map<number, EdgeState<R>>();
   readonly context: OpContext;
   readonly #controller = new AbortController();
@@ -45,6 +47,7 @@ export class VertexState<R> {
     this.context = {
       signal: this.#controller.signal,
       vertex,
+      wanted: () => [...this.wanted.values()],
       progress: {
         log: (stream: 1 | 2, data: Uint8Array) => each((sink) => sink.log(digest, stream, data)),
         status: (id: string, update: StatusUpdate) => each((sink) => sink.status(digest, id, update)),

@@ -19,6 +19,7 @@ import type { CacheMounts } from "../../storage/refs/index.ts";
 import { decodeBytesMessage, Metadata, RpcError, StatusCode } from "../../system/rpc/index.ts";
 import { RemoteAgent } from "./remote-agent.ts";
 import { RemoteBlobs } from "./remote-blobs.ts";
+import { lostSession } from "./remote-connection.ts";
 import type { SessionConnection } from "./remote-connection.ts";
 import { setList } from "./remote-headers.ts";
 import { EXPORTER_HEADER, FILE_SEND, RemoteFile } from "./remote-output.ts";
@@ -214,7 +215,9 @@ class RemoteCredentials implements SessionCredentials {
   async credentials(host: string, signal?: AbortSignal): Promise<{ username: string; secret: string } | undefined> {
     if (!this.#connection.supports(CREDENTIALS)) return undefined;
     const stop = signalOf(this.#connection, signal);
-    const answer = await this.#connection.client(auth.Auth).credentials({ Host: host }, { signal: stop });
+    const answer = await this.#answered(
+      this.#connection.client(auth.Auth).credentials({ Host: host }, { signal: stop }),
+    );
     return answer.Secret === "" ? undefined : { username: answer.Username, secret: answer.Secret };
   }
 
@@ -222,8 +225,17 @@ class RemoteCredentials implements SessionCredentials {
     if (!this.#connection.supports(FETCH_TOKEN)) return undefined;
     const request = { ClientID: "slipway", Host: host, Realm: realm, Service: service, Scopes: [...scopes] };
     const stop = signalOf(this.#connection, signal);
-    const answer = await this.#connection.client(auth.Auth).fetchToken(request, { signal: stop });
+    const answer = await this.#answered(this.#connection.client(auth.Auth).fetchToken(request, { signal: stop }));
     return { token: answer.Token, expiresInS: Number(answer.ExpiresIn) };
+  }
+
+  /** A call that the client's end cut short says so. */
+  async #answered<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      throw this.#connection.signal.aborted ? lostSession(this.#connection.id) : error;
+    }
   }
 }
 
