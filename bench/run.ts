@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { benchCi } from "./ci/run.ts";
+import { benchDaemon } from "./daemon/run.ts";
 import { fleetTable } from "./fleet/run.ts";
 import { best, inTurns, mb, minus, run, times } from "./measure.ts";
 import type { Run } from "./measure.ts";
@@ -211,6 +212,7 @@ function benchBuilds(names: readonly string[]): void {
 try {
   const names = process.argv.slice(2);
   if (names[0] === "ci") await benchCi(names.slice(1), slipway);
+  else if (names[0] === "daemon") await benchDaemon(names.slice(1), folder, slipway);
   else if (names[0] === "fleet") console.log(fleetTable());
   else benchBuilds(names);
 } finally {
