@@ -34,20 +34,17 @@ export async function benchDaemon(args: readonly string[], folder: string, slipw
   await using docker = await DockerPeer.start("127.0.0.1:1");
   const ours = client(join(dir, "ours"), daemon.address);
   const theirs = client(join(dir, "theirs"), undefined, docker.host);
-  const rows: string[][] = [];
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const tell = (...cells: string[]) => console.log(line(cells));
+  tell("what", "slipway daemon", "against", "ratio", "target");
+  tell("---", "---", "---", "---", "---");
   const compare = (name: string, dirOf: () => string, target: string, before: () => void = () => undefined) => {
     const once = (build: Build) => () => {
       before();
       return build(dirOf());
     };
     const [mine, their] = inTurns(sizes.rounds, once(ours), once(theirs));
-    rows.push([
-      name,
-      ms(mine.wallMs),
-      `${ms(their.wallMs)} (Docker 28)`,
-      (mine.wallMs / their.wallMs).toFixed(2),
-      target,
-    ]);
+    tell(name, ms(mine.wallMs), `${ms(their.wallMs)} (Docker 28)`, (mine.wallMs / their.wallMs).toFixed(2), target);
   };
 
   const big = context(dir, "big", () => undefined);
@@ -68,29 +65,14 @@ export async function benchDaemon(args: readonly string[], folder: string, slipw
 
   const before = daemon.rss();
   const { failed, peak } = await together(sizes.atOnce, dir, daemon);
-  rows.push([
-    `${sizes.atOnce} builds at once`,
-    `${failed} failed, peak ${mb(peak)} of memory`,
-    "",
-    "",
-    "none failed, < 1 GB",
-  ]);
+  tell(`${sizes.atOnce} builds at once`, `${failed} failed, peak ${mb(peak)} of memory`, "", "", "none failed, < 1 GB");
   const samples: number[] = [];
   for (let build = 0; build < sizes.inARow; build++) {
     ours(small);
     if (build % 50 === 0) samples.push(daemon.rss());
   }
   samples.push(daemon.rss());
-  rows.push([`memory over ${sizes.inARow} builds`, samples.map(mb).join(" "), `${mb(before)} before`, "", "flat"]);
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  console.log(
-    [
-      "",
-      line(["what", "slipway daemon", "against", "ratio", "target"]),
-      "|---|---|---|---|---|",
-      ...rows.map(line),
-    ].join("\n"),
-  );
+  tell(`memory over ${sizes.inARow} builds`, samples.map(mb).join(" "), `${mb(before)} before`, "", "flat");
 }
 
 type Build = (context: string) => Run;
