@@ -11,6 +11,7 @@ import type { LocalFilter } from "../../engine/sources/index.ts";
 import { getXattr, listXattrs, splitDevice } from "../../system/linux/index.ts";
 
 const CHUNK = 256 * 1024;
+const chunk = Buffer.allocUnsafeSlow(CHUNK);
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 const S_IFSOCK = 0o140000;
@@ -27,6 +28,7 @@ export class FolderSender {
   readonly #walk: Generator<FileStat>;
   readonly #files = new Map<number, ByteString>();
   readonly #requests: number[] = [];
+  #answered = 0;
   #count = 0;
   #listed = false;
   #reading: { readonly id: number; readonly fd: number | undefined } | undefined;
@@ -86,8 +88,13 @@ export class FolderSender {
   }
 
   #open(): { id: number; fd: number | undefined } | undefined {
-    const id = this.#requests.shift();
+    const id = this.#requests[this.#answered];
     if (id === undefined) return undefined;
+    // Not shift(): tens of thousands wait in it.
+    if (++this.#answered === this.#requests.length) {
+      this.#requests.length = 0;
+      this.#answered = 0;
+    }
     const path = this.#files.get(id)!;
     this.#files.delete(id);
     try {
@@ -101,10 +108,15 @@ export class FolderSender {
   }
 
   #read({ id, fd }: { readonly id: number; readonly fd: number | undefined }): Uint8Array {
-    const chunk = Buffer.allocUnsafe(CHUNK);
+    // Packets are copies, so one buffer serves them all.
     const size = fd === undefined ? 0 : fs.readSync(fd, chunk, 0, CHUNK, null);
-    if (size > 0) return encodeData(id, chunk.subarray(0, size));
+    if (size === CHUNK) return encodeData(id, chunk);
     if (fd !== undefined) fs.closeSync(fd);
+    if (size > 0) {
+      // A regular file that gives less than was asked for has no more.
+      this.#reading = { id, fd: undefined };
+      return encodeData(id, chunk.subarray(0, size));
+    }
     this.#reading = undefined;
     return encodeData(id);
   }

@@ -17,8 +17,8 @@ export type FromSync =
       readonly id: number;
       /** So many bytes of the peer's packets are dealt with. */
       readonly bytes: number;
-      /** Packets for the peer. */
-      readonly answers: readonly Uint8Array[];
+      /** Packets for the peer, as in {@link ToSync}. */
+      readonly answers: Uint8Array;
       /** Both sides have said their last word. */
       readonly finished: boolean;
     }
@@ -30,3 +30,27 @@ export type FromSync =
       readonly code: string;
       readonly status: string | undefined;
     };
+
+/** Packets as one piece, each after its length in four bytes: a piece that can be handed over whole, where each alone would be copied. */
+export function packPackets(packets: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let size = 0;
+  for (const packet of packets) size += 4 + packet.byteLength;
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  for (const packet of packets) {
+    bytes.writeUInt32LE(packet.byteLength, at);
+    bytes.set(packet, at + 4);
+    at += 4 + packet.byteLength;
+  }
+  return bytes;
+}
+
+/** Views of the packets in a piece. */
+export function* unpackPackets(piece: Uint8Array): Generator<Buffer> {
+  const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+  for (let at = 0; at < bytes.length;) {
+    const size = bytes.readUInt32LE(at);
+    yield bytes.subarray(at + 4, at + 4 + size);
+    at += 4 + size;
+  }
+}

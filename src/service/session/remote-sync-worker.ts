@@ -5,6 +5,7 @@ import { parentPort } from "node:worker_threads";
 import { errnoOf, isBuildError, messageOf } from "../../base/index.ts";
 import { FolderReceiver } from "./remote-receiver.ts";
 import { FolderSender } from "./remote-sender.ts";
+import { packPackets, unpackPackets } from "./remote-sync-messages.ts";
 import type { FromSync, ToSync } from "./remote-sync-messages.ts";
 
 interface Sending {
@@ -49,7 +50,7 @@ function handle(message: ToSync): void {
       pump(id);
       return;
     case "packets":
-      take(id, Buffer.from(message.bytes.buffer, message.bytes.byteOffset, message.bytes.byteLength));
+      take(id, message.bytes);
       return;
     case "sent": {
       const transfer = sending.get(id);
@@ -70,22 +71,24 @@ function drop(id: number): void {
   sending.delete(id);
 }
 
-function take(id: number, bytes: Buffer): void {
+function take(id: number, bytes: Uint8Array): void {
   const receiver = receiving.get(id);
   const sender = sending.get(id)?.sender;
   const answers: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length;) {
-    const size = bytes.readUInt32LE(at);
-    const packet = bytes.subarray(at + 4, at + 4 + size);
+  for (const packet of unpackPackets(bytes)) {
     receiver?.receive(packet, answers);
     sender?.receive(packet);
-    at += 4 + size;
   }
   if (sender?.finished === true) answers.push(FolderSender.fin);
   const finished = receiver?.finished ?? sender?.finished ?? false;
   if (finished) drop(id);
-  reply({ kind: "taken", id, bytes: bytes.length, answers, finished });
+  say(id, bytes.byteLength, answers, finished);
   if (!finished) pump(id);
+}
+
+function say(id: number, bytes: number, packets: readonly Uint8Array[], finished: boolean): void {
+  const answers = packPackets(packets);
+  reply({ kind: "taken", id, bytes, answers, finished }, [answers.buffer]);
 }
 
 /** Hands over what there is to send, as long as little is on its way. */
@@ -103,6 +106,6 @@ function pump(id: number): void {
     }
     if (packets.length === 0) return;
     transfer.pending += size;
-    reply({ kind: "taken", id, bytes: 0, answers: packets, finished: false });
+    say(id, 0, packets, false);
   }
 }

@@ -4,6 +4,7 @@
 import { Worker } from "node:worker_threads";
 import { BuildError } from "../../base/index.ts";
 import type { Status } from "../../base/index.ts";
+import { packPackets, unpackPackets } from "./remote-sync-messages.ts";
 import type { FromSync, ToSync } from "./remote-sync-messages.ts";
 import { FolderReceiver } from "./remote-receiver.ts";
 import type { ReceiverOptions } from "./remote-receiver.ts";
@@ -114,7 +115,7 @@ export class FolderSync implements AsyncDisposable {
     let total = 0;
     let toldAt = 0;
     for await (const batch of transfer.call.batches) {
-      const bytes = joined(batch);
+      const bytes = packPackets(batch);
       total += bytes.length - 4 * batch.length;
       if (onBytes !== undefined && Date.now() - toldAt > 100) {
         toldAt = Date.now();
@@ -122,7 +123,7 @@ export class FolderSync implements AsyncDisposable {
       }
       if (transfer.ended) continue;
       transfer.pending += bytes.length;
-      this.#post({ kind: "packets", id, bytes }, [bytes.buffer as ArrayBuffer]);
+      this.#post({ kind: "packets", id, bytes }, [bytes.buffer]);
       if (transfer.pending > MAX_PENDING) await new Promise<void>((resolve) => (transfer.resume = resolve));
     }
     onBytes?.(total);
@@ -134,12 +135,15 @@ export class FolderSync implements AsyncDisposable {
     }
   }
 
-  #say(id: number, transfer: Transfer, packets: readonly Uint8Array[]): void {
-    if (packets.length === 0) return;
-    let size = 0;
-    for (const packet of packets) size += packet.byteLength;
+  #say(id: number, transfer: Transfer, packets: Uint8Array): void {
+    if (packets.byteLength === 0) return;
     const send = async () => {
-      for (const packet of packets) await transfer.call.send(packet);
+      let size = 0;
+      for (const packet of unpackPackets(packets)) {
+        size += packet.byteLength;
+        const sent = transfer.call.send(packet);
+        if (sent !== undefined) await sent;
+      }
       if (transfer.sends && !transfer.ended) this.#post({ kind: "sent", id, bytes: size });
     };
     transfer.sending = transfer.sending.then(send);
@@ -203,19 +207,6 @@ export class FolderSync implements AsyncDisposable {
     transfer.resume = undefined;
     resume?.();
   }
-}
-
-function joined(batch: readonly Uint8Array[]): Buffer<ArrayBuffer> {
-  let size = 0;
-  for (const message of batch) size += 4 + message.byteLength;
-  const bytes = Buffer.allocUnsafeSlow(size);
-  let at = 0;
-  for (const message of batch) {
-    bytes.writeUInt32LE(message.byteLength, at);
-    bytes.set(message, at + 4);
-    at += 4 + message.byteLength;
-  }
-  return bytes;
 }
 
 async function tell(call: SyncCall, error: unknown): Promise<void> {
