@@ -2,7 +2,7 @@
 // registry with passwords and TLS. SLIPWAY_FAULT_RUNS says how many images go there and back; 500 by default take a minute or so.
 
 import assert from "node:assert/strict";
-import { execFile, execFileSync, spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -18,6 +18,7 @@ import { promisify } from "node:util";
 import { hashSync } from "bcryptjs";
 import { digestOf } from "../../src/base/index.ts";
 import { BlobFetcher, DockerCredentials, RegistryClient } from "../../src/distribution/index.ts";
+import { makeTestCertificates } from "../../src/system/rpc/test-certificates.ts";
 import { program, Project } from "../e2e/project.ts";
 import { encodeManifest, mediaTypes, parseManifest, parseReference } from "../../src/formats/oci/index.ts";
 import { ContentStore } from "../../src/storage/content/index.ts";
@@ -243,56 +244,7 @@ test(`${RUNS} images there and back over a bad link`, { skip }, async () => {
 
 test("a registry with passwords and TLS", { skip }, async (t) => {
   const dir = mkdtempSync(join(tmpdir(), "slipway-secure-"));
-  const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: dir, stdio: "pipe" });
-  openssl(
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-days",
-    "2",
-    "-subj",
-    "/CN=ca",
-    "-keyout",
-    "ca.key",
-    "-out",
-    "ca.pem",
-  );
-  openssl(
-    "req",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-subj",
-    "/CN=registry",
-    "-addext",
-    "subjectAltName=IP:127.0.0.1",
-    "-keyout",
-    "key.pem",
-    "-out",
-    "req.pem",
-  );
-  openssl(
-    "x509",
-    "-req",
-    "-in",
-    "req.pem",
-    "-CA",
-    "ca.pem",
-    "-CAkey",
-    "ca.key",
-    "-days",
-    "2",
-    "-copy_extensions",
-    "copy",
-    "-out",
-    "cert.pem",
-  );
+  makeTestCertificates(dir, "registry");
   writeFileSync(join(dir, "htpasswd"), `ada:${hashSync("l0velace", 4)}\n`);
   try {
     await using registry = await startRegistry(dir, {
@@ -311,23 +263,9 @@ test("a registry with passwords and TLS", { skip }, async (t) => {
     writeFileSync(join(certs, "ca.crt"), readFileSync(join(dir, "ca.pem")));
     const wrong = join(dir, "wrong.d");
     mkdirSync(join(wrong, registry.host), { recursive: true });
-    openssl(
-      "req",
-      "-x509",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:P-256",
-      "-nodes",
-      "-days",
-      "2",
-      "-subj",
-      "/CN=x",
-      "-keyout",
-      "x.key",
-      "-out",
-      join(wrong, registry.host, "ca.crt"),
-    );
+    mkdirSync(join(dir, "other"));
+    makeTestCertificates(join(dir, "other"), "other");
+    writeFileSync(join(wrong, registry.host, "ca.crt"), readFileSync(join(dir, "other/ca.pem")));
     using project = new Project();
     const context = project.context("FROM scratch\nCOPY busybox /busybox\n");
     const ref = `${registry.host}/team/app:1`;

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -9,6 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { control } from "../../formats/proto/index.ts";
 import { Channel, RpcServer, serviceClient, StatusCode } from "./index.ts";
+import { makeTestCertificates } from "./test-certificates.ts";
 import type { Address } from "./index.ts";
 
 /** Passes connections on, and breaks them without a word. */
@@ -69,56 +69,7 @@ describe("a connection over TLS to a server of ours", () => {
   const ended = Promise.withResolvers<unknown>();
 
   before(async () => {
-    const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
-    openssl(
-      "req",
-      "-x509",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:P-256",
-      "-nodes",
-      "-days",
-      "2",
-      "-subj",
-      "/CN=ca",
-      "-keyout",
-      "ca.key",
-      "-out",
-      "ca.pem",
-    );
-    openssl(
-      "req",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:P-256",
-      "-nodes",
-      "-subj",
-      "/CN=builder",
-      "-addext",
-      "subjectAltName=IP:127.0.0.1",
-      "-keyout",
-      "key.pem",
-      "-out",
-      "req.pem",
-    );
-    openssl(
-      "x509",
-      "-req",
-      "-in",
-      "req.pem",
-      "-CA",
-      "ca.pem",
-      "-CAkey",
-      "ca.key",
-      "-days",
-      "2",
-      "-copy_extensions",
-      "copy",
-      "-out",
-      "cert.pem",
-    );
+    makeTestCertificates(folder, "builder");
     tls = { ca: pem("ca.pem"), cert: pem("cert.pem"), key: pem("key.pem") };
     server.addService(control.Control, {
       info: (_request, { peer }) => Promise.resolve({ buildkitVersion: { version: peer.certificateName ?? "" } }),
