@@ -1,7 +1,7 @@
 // What a builder can do, row by row: the page that BuildKit's users look for in vain. For builders elsewhere each answer comes from the
 // builder itself, at the time of asking. Counterpart: docker/buildx driver features.
 
-import { formatAllPlatform, formatPlatform, hostPlatform, normalizePlatform } from "../../formats/oci/index.ts";
+import { formatAllPlatform, normalizePlatform } from "../../formats/oci/index.ts";
 import type { Capabilities } from "../client/index.ts";
 import type { DriverName } from "../builder-store/index.ts";
 
@@ -94,11 +94,10 @@ export function remoteFeatures(driver: DriverName, capabilities: Capabilities): 
   ];
 }
 
-/** The rows of the builder in this process. */
-export function embeddedFeatures(emulated: readonly string[]): Feature[] {
+/** The rows of the builder in this process, which runs steps of `platforms`. */
+export function embeddedFeatures(platforms: readonly string[]): Feature[] {
   const row = (group: string, name: string, has: boolean, note = "") => ({ group, name, has, note });
   const later = "not in this version";
-  const own = formatPlatform(hostPlatform());
   return [
     row("cache export", "local", true, "merged, bounded by max-size and max-age, cache mounts included"),
     row("cache export", "registry", true, "merged"),
@@ -115,7 +114,7 @@ export function embeddedFeatures(emulated: readonly string[]): Feature[] {
     row("images", "push", true, "only layers that the registry lacks"),
     row("images", "load", true, "only layers that the engine lacks"),
     row("images", "attestations", true),
-    row("images", "multi-platform", true, [own, ...emulated].join(", ")),
+    row("images", "multi-platform", true, platforms.join(", ")),
     row("frontends", "dockerfile.v0", true),
     row("frontends", "subrequests (--call)", true),
     row("frontends", "inputs (target: contexts)", true),

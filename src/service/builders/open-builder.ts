@@ -7,6 +7,7 @@ import { FleetBuilder } from "./fleet-builder.ts";
 import type { FleetNode } from "./fleet-builder.ts";
 import { RemoteBuilder } from "./remote-builder.ts";
 import { askCapabilities, fromRemote } from "../client/index.ts";
+import { runnablePlatforms } from "../../engine/executor/index.ts";
 import { formatAllPlatform, normalizePlatform, parsePlatform } from "../../formats/oci/index.ts";
 import { embeddedFeatures, remoteFeatures, workerPlatforms } from "./features.ts";
 import type { Feature } from "./features.ts";
@@ -49,7 +50,7 @@ function plainPlatform(text: string): string {
 
 /** What a builder can do; undefined is the one in this process. @throws BUILDER_UNREACHABLE and the like. */
 export async function askFeatures(config: BuilderConfig | undefined, env: Environment): Promise<Feature[]> {
-  if (config === undefined) return embeddedFeatures([]);
+  if (config === undefined) return embeddedFeatures(runnablePlatforms().map((each) => formatAllPlatform(each)));
   const [node] = config.nodes;
   if (node === undefined) throw new Error(`builder ${config.name} has no nodes`);
   const signal = AbortSignal.timeout(CONNECT_MS);
