@@ -121,6 +121,39 @@ await suite("bad input to the daemon", { skip }, () => {
     });
   });
 
+  test("a difference of trees that stand on one another, without a session", async () => {
+    const file = (input: Uint8Array | undefined, name: string, data: string): Uint8Array => {
+      const inputs = input === undefined ? [] : [create(pb.InputSchema, { digest: digestOf(input), index: 0n })];
+      const mkfile = { path: name, mode: 0o644, data: Buffer.from(data) };
+      const from = input === undefined ? -1n : 0n;
+      const actions = [
+        { action: { case: "mkfile" as const, value: mkfile }, input: from, output: 0n, secondaryInput: -1n },
+      ];
+      return toBinary(pb.OpSchema, create(pb.OpSchema, { inputs, op: { case: "file", value: { actions } } } as never));
+    };
+    const base = file(undefined, "/of-the-base", "b");
+    const upper = file(base, "/on-top", "t");
+    const difference = toBinary(
+      pb.OpSchema,
+      create(pb.OpSchema, {
+        inputs: [base, upper].map((op) => create(pb.InputSchema, { digest: digestOf(op), index: 0n })),
+        op: { case: "diff", value: { lower: { input: 0n }, upper: { input: 1n } } },
+      } as never),
+    );
+    const build = (copied: string) => {
+      const dockerfile = file(undefined, "/Dockerfile", `FROM scratch\nCOPY --from=difference ${copied} /\n`);
+      const FrontendInputs = {
+        dockerfile: { def: [dockerfile, end(dockerfile)] },
+        context: { def: [base, end(base)] },
+        difference: { def: [base, upper, difference, end(difference)] },
+      };
+      const FrontendAttrs = { "context:difference": "input:difference" };
+      return solve({ Frontend: "dockerfile.v0", FrontendInputs: FrontendInputs as never, FrontendAttrs });
+    };
+    await build("/on-top");
+    await assert.rejects(build("/of-the-base"), /"\/of-the-base": not found/);
+  });
+
   suite("requests", () => {
     test("an unknown frontend, exporter, cache, session", async () => {
       await assert.rejects(solve({ Frontend: "nosuch.v0" }), /frontend "nosuch.v0" is not supported/);

@@ -446,6 +446,26 @@ target "two" {
     return metadata["buildx.build.ref"]!.split("/").at(-1)!;
   }
 
+  test("a client that is killed while others want the same steps: theirs go on, with their own secrets", async () => {
+    const secret = path("shared-secret");
+    writeFileSync(secret, "whose\n");
+    const dir = context(
+      "RUN sleep 4 && echo together > /t\nRUN --mount=type=secret,id=s,required=true wc -c < /run/secrets/s && cat /t\n",
+    );
+    const args = ["build", "--secret", `id=s,src=${secret}`, dir];
+    const child = daemon.spawnBuildx(["--builder", "ours", ...args]);
+    let output = "";
+    child.stderr!.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    while (!/RUN sleep 4/.test(output)) await new Promise((resolve) => setTimeout(resolve, 50));
+    const other = daemon.buildx(args);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    const { code, output: said } = await other;
+    assert.equal(code, 0, said);
+    assert.match(said, /\d 6\n#\d+ [\d.]+ together/);
+  });
+
   test("a client that is killed in the middle disturbs nobody", async () => {
     const slow = context("RUN sleep 30\n");
     const child = daemon.spawnBuildx(["--builder", "ours", "build", "--no-cache", slow]);

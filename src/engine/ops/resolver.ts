@@ -2,6 +2,7 @@
 
 import { BuildError } from "../../base/index.ts";
 import type { OpResolver } from "../../graph/solver/index.ts";
+import { DiffOp } from "./diff-op.ts";
 import { ExecOp } from "./exec-op.ts";
 import { FileOp } from "./file-op.ts";
 import type { VertexSys } from "./load.ts";
@@ -24,6 +25,8 @@ export function opResolver(host: OpHost, sources: SourceHost): OpResolver<Engine
         return new FileOp(vertex, op.value, host);
       case "merge":
         return new MergeOp(vertex, op.value, host);
+      case "diff":
+        return new DiffOp(vertex, op.value, host);
       default:
         throw new BuildError(`ops of kind ${op.case ?? "none"} are not supported by this builder yet`, {
           code: "UNSUPPORTED",

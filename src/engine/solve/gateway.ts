@@ -67,7 +67,6 @@ const missingCaps: ReadonlySet<string> = new Set([
   "source.http.signatureverify",
   "source.imageblob",
   "source.buildop.llbfilename",
-  "diffop",
   "passthroughop",
   "cache.gha",
   "cache.s3",

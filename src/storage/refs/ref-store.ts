@@ -79,6 +79,12 @@ export class RefStore {
     return this.#make(layers, refs.findLast((ref) => ref.layers.length > 0)?.id, info);
   }
 
+  /** The layers of `upper` that are not `lower`'s; undefined where `upper` was not made from it. Nothing is copied. */
+  above(lower: Ref, upper: Ref, info: RefInfo): Ref | undefined {
+    if (lower.layers.some((layer, index) => upper.layers[index] !== layer)) return undefined;
+    return this.merge([{ id: upper.id, layers: upper.layers.slice(lower.layers.length) }], info);
+  }
+
   /** A writable directory on top of `parent`; fetches and unpacks what is missing of it. */
   async mutable(parent: Ref, signal?: AbortSignal): Promise<MutableRef> {
     await this.unpack(parent, signal);
