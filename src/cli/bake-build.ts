@@ -31,6 +31,7 @@ import { parseFlags, type FlagValues } from "./flags.ts";
 import { parseOutput, resolveOutputs, type ResolvedOutput } from "./outputs.ts";
 import { proxyBuildArgs } from "./proxy-config.ts";
 import { underDisplay, type DisplayedWork } from "./under-display.ts";
+import { vcsAttributes } from "./vcs.ts";
 
 /** A target ready to be built. */
 export interface PreparedTarget {
@@ -118,14 +119,17 @@ async function prepare(
       const outputs: ResolvedOutput[] =
         entries.length > 0 || isLinked ? asked : [{ type: "image", attributes: new Map(), target: undefined }];
       const inline = target["dockerfile-inline"];
+      const file = inline === undefined ? dockerfilePath(target) : "-";
       const inputs = await findInputs({
         context: target.context ?? ".",
-        file: inline === undefined ? dockerfilePath(target) : "-",
+        file,
         contexts: values.list("build-context"),
         cwd: shell.cwd,
         stdin: Readable.from(inline === undefined ? [] : [Buffer.from(inline)]),
         cleanup,
       });
+      const warn = (text: string) => void shell.stderr.write(`WARNING: ${name}: ${text}\n`);
+      const vcs = await vcsAttributes({ inputs, file, env: shell.env, cwd: shell.cwd, warn });
       const local = cleanup.use(
         await openLocalSession({
           // Targets of the same folders share the steps that read them.
@@ -158,7 +162,7 @@ async function prepare(
         flags: values,
         // The environment's SOURCE_DATE_EPOCH is among the target's arguments by now.
         env: { ...shell.env, SOURCE_DATE_EPOCH: undefined },
-        inputs: inputs.attributes,
+        inputs: new Map([...inputs.attributes, ...vcs]),
         defaultArgs,
         outputs,
         cwd: shell.cwd,

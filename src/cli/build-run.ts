@@ -20,6 +20,7 @@ import { proxyBuildArgs } from "./proxy-config.ts";
 import { underDisplay } from "./under-display.ts";
 import { parseOutput, resolveOutputs, withShorthands, type ResolvedOutput } from "./outputs.ts";
 import { type DisplayMode, displayModes } from "./progress/index.ts";
+import { vcsAttributes } from "./vcs.ts";
 
 /** Resolves with the exit code: 0, or 128 plus the signal's number. @throws Failure. */
 export async function runBuild(invocation: Invocation): Promise<number> {
@@ -71,6 +72,8 @@ export async function runBuild(invocation: Invocation): Promise<number> {
       stdin: shell.stdin,
       cleanup,
     });
+    const warn = (text: string) => void shell.stderr.write(`WARNING: ${text}\n`);
+    const vcs = await vcsAttributes({ inputs, file: flags.string("file"), env: shell.env, cwd: shell.cwd, warn });
     const session = cleanup.use(
       await openLocalSession({
         dirs: inputs.dirs,
@@ -89,7 +92,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
     const request = buildRequest({
       flags,
       env: shell.env,
-      inputs: inputs.attributes,
+      inputs: new Map([...inputs.attributes, ...vcs]),
       defaultArgs: await proxyBuildArgs(shell.env),
       outputs,
       cwd: shell.cwd,
