@@ -146,6 +146,32 @@ await suite("buildx drives the daemon", { skip }, () => {
       assert.ok(existsSync(path("attested/provenance.json")) && existsSync(path("attested/sbom.json")));
     });
 
+    test("provenance tells of the context's repository as the command's own builds do", async () => {
+      const dir = project.context("FROM scratch\nCOPY file /\n", { file: "text\n", "sub/Other": "FROM scratch\n" });
+      const who = ["-c", "user.name=a", "-c", "user.email=a@b"];
+      for (const args of [
+        ["init", "-q"],
+        ["add", "."],
+        [...who, "commit", "-qm", "one"],
+        ["remote", "add", "origin", "https://me:token@example.com/it.git"],
+      ])
+        execFileSync("git", args, { cwd: dir });
+      const vcsOf = (place: string) => {
+        const text = readFileSync(path(`${place}/provenance.json`), "utf8");
+        const { predicate } = JSON.parse(text) as {
+          predicate: { runDetails: { metadata: { buildkit_metadata: { vcs: Record<string, string> } } } };
+        };
+        return predicate.runDetails.metadata.buildkit_metadata.vcs;
+      };
+      const flags = ["--provenance=mode=max", "-f", join(dir, "sub/Other")];
+      await build(dir, "-o", path("theirs"), ...flags);
+      const own = project.slipway(["build", "-o", path("ours"), ...flags, dir], { SLIPWAY_ROOT: path("own-state") });
+      assert.equal(own.code, 0, own.output);
+      assert.equal(vcsOf("theirs")["source"], "https://example.com/it.git");
+      assert.equal(vcsOf("theirs")["localdir:dockerfile"], "sub");
+      assert.deepEqual(vcsOf("ours"), vcsOf("theirs"));
+    });
+
     test("two outputs at once, for two platforms", async () => {
       const plain = project.context("FROM scratch\nARG TARGETARCH\nCOPY busybox /\n");
       const outputs = ["-o", `type=oci,dest=${path("multi.tar")}`, "-o", path("multi")];
