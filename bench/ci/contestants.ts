@@ -9,7 +9,7 @@ import { readPhases } from "./phases.ts";
 import type { Phases } from "./phases.ts";
 import { changedService, greeting, imageName, serviceNames, writeBakeFile } from "./services.ts";
 
-export type Job = "plain" | "export" | "restored" | "changed";
+export type Job = (typeof allJobs)[number];
 export type Tool = "slipway" | "buildx" | "docker" | "docker-buildkit";
 
 export interface Contestant {
@@ -20,12 +20,13 @@ export interface Contestant {
   readonly jobs: readonly Job[];
 }
 
-const all = ["plain", "export", "restored", "changed"] as const;
+/** In their order: later ones need what earlier ones leave. */
+export const allJobs = ["plain", "export", "restored", "changed"] as const;
 
 export const contestants: readonly Contestant[] = [
-  { id: "slipway-20", name: "Slipway, into Docker 20.10", engine: "classic", tool: "slipway", jobs: all },
-  { id: "slipway-28", name: "Slipway, into Docker 28", engine: "modern", tool: "slipway", jobs: all },
-  { id: "buildkit-28", name: "Docker 28's BuildKit, buildx bake", engine: "modern", tool: "buildx", jobs: all },
+  { id: "slipway-20", name: "Slipway, into Docker 20.10", engine: "classic", tool: "slipway", jobs: allJobs },
+  { id: "slipway-28", name: "Slipway, into Docker 28", engine: "modern", tool: "slipway", jobs: allJobs },
+  { id: "buildkit-28", name: "Docker 28's BuildKit, buildx bake", engine: "modern", tool: "buildx", jobs: allJobs },
   {
     id: "docker-20",
     name: "Docker 20.10, docker build, six in turn",

@@ -1,5 +1,5 @@
 // The whole CI job, measured: six services built cold, with cache export, from a restored cache, and with one changed line, by Slipway,
-// by Docker 28's BuildKit and by plain Docker 20.10. `npm run bench -- ci [--quick] [--state DIR] [--rounds N] [--only ID,…] [--effort N]`.
+// by Docker 28's BuildKit and by plain Docker 20.10. `npm run bench -- ci [--quick] [--state DIR] [--rounds N] [--only ID,…] [--jobs JOB,…] [--effort N]`.
 // Every job starts from an empty store and a new engine; the rounds of all contestants go in turns, so that all meet the same machine.
 // It runs in a network namespace of its own, where the engines' bridge disturbs nobody's.
 
@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { withoutClassicDocker, withoutDocker } from "../../test/integration/peers.ts";
 import { startBaseRegistry } from "./base-image.ts";
 import { CpuGroup } from "./cpu-group.ts";
-import { contestants, runJob } from "./contestants.ts";
+import { allJobs, contestants, runJob } from "./contestants.ts";
 import type { Contestant, Job, JobResult } from "./contestants.ts";
 import { report } from "./report.ts";
 import { fullSize, quickSize, writeServices } from "./services.ts";
@@ -27,6 +27,7 @@ export async function benchCi(args: readonly string[], slipway: string): Promise
       state: { type: "string" },
       rounds: { type: "string" },
       only: { type: "string" },
+      jobs: { type: "string", default: "plain,export,restored,changed" },
       effort: { type: "string" },
       json: { type: "string" },
     },
@@ -43,6 +44,7 @@ export async function benchCi(args: readonly string[], slipway: string): Promise
     }
     return;
   }
+  const jobs = allJobs.filter((job) => values.jobs.split(",").includes(job));
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   const folder = mkdtempSync(join(benchDir(), "slipway-bench-ci-"));
   const group = new CpuGroup(`slipway-bench-${process.pid}`);
@@ -57,7 +59,7 @@ export async function benchCi(args: readonly string[], slipway: string): Promise
     const bench = { group, folder, slipway, registry: registry.host, base: registry.base, contexts };
     const results = new Map<Contestant, Map<Job, JobResult[]>>(chosen.map((each) => [each, new Map()]));
     for (let round = 0; round < rounds; round++) {
-      for (const job of ["plain", "export", "restored", "changed"] as const) {
+      for (const job of jobs) {
         // Each round begins with another, so that nobody always comes after the same one.
         const order = chosen.map((_, at) => chosen[(at + round) % chosen.length]!);
         for (const contestant of order.filter(({ jobs }) => jobs.includes(job))) {
