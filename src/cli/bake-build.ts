@@ -3,11 +3,12 @@
 
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { digestOf } from "../base/index.ts";
 import { formatAllPlatform, hostPlatform, normalizePlatform } from "../formats/oci/index.ts";
 import type { control } from "../formats/proto/index.ts";
+import { printDefinition } from "../frontends/bake/index.ts";
 import type { Resolved, Target } from "../frontends/bake/index.ts";
 import type { Builder, ExporterResponse } from "../service/builders/index.ts";
 import { openLocalSession } from "../service/session/index.ts";
@@ -24,9 +25,9 @@ import { buildRequest, refuseLaterFeatures } from "./build-request.ts";
 import { displayModeOf, isExample, newRef } from "./build-run.ts";
 import { entitlements, parseSecret, parseSsh } from "./build-values.ts";
 import type { Invocation, Shell } from "./command.ts";
-import { callOf } from "./call.ts";
+import { callOf, type Call } from "./call.ts";
+import { printAnswers, type PrintedDefinition } from "./bake-call.ts";
 import { Failure } from "./error.ts";
-import { later } from "./later.ts";
 import { parseFlags, type FlagValues } from "./flags.ts";
 import { parseOutput, resolveOutputs, type ResolvedOutput } from "./outputs.ts";
 import { proxyBuildArgs } from "./proxy-config.ts";
@@ -43,10 +44,15 @@ export interface PreparedTarget {
   /** Contexts that are other targets. */
   readonly links: ReadonlyMap<string, string>;
   readonly isExample: boolean;
+  /** A question instead of a build. */
+  readonly call: Call | undefined;
+  /** What the user calls the Dockerfile; undefined for one that stands in the definition. */
+  readonly dockerfile: string | undefined;
 }
 
 /** Resolves with the exit code. @throws Failure for what is wrong before anything is built. */
-export async function buildTargets(invocation: Invocation, { targets }: Resolved): Promise<number> {
+export async function buildTargets(invocation: Invocation, resolved: Resolved): Promise<number> {
+  const { targets } = resolved;
   const { flags, shell } = invocation;
   const mode = displayModeOf(invocation);
   await using cleanup = new AsyncDisposableStack();
@@ -62,8 +68,9 @@ export async function buildTargets(invocation: Invocation, { targets }: Resolved
         : [...prepared.values()].some((each) => each.isExample),
     }),
   );
-  const ended = await underDisplay({ shell, mode, expandWarnings: invocation.debug }, (work) =>
-    new TargetBuilds(builder, prepared, work).run(wanted, flags.number("parallel") ?? Infinity),
+  const ended = await underDisplay(
+    { shell, mode, expandWarnings: invocation.debug, summary: wanted.some(({ call }) => call === undefined) },
+    (work) => new TargetBuilds(builder, prepared, work).run(wanted, flags.number("parallel") ?? Infinity),
   );
   if (ended.kind === "interrupted") {
     shell.stderr.write("ERROR: failed to build: failed to solve: Canceled: context canceled\n");
@@ -81,8 +88,16 @@ export async function buildTargets(invocation: Invocation, { targets }: Resolved
     shell.stderr.write(reportFailures(failures, { debug: invocation.debug }));
     return 1;
   }
-  if (mode !== "quiet" && mode !== "rawjson") shell.stderr.write(await targetReport(builder, wanted, responses));
-  return 0;
+  const built = wanted.filter(({ call }) => call === undefined);
+  if (mode !== "quiet" && mode !== "rawjson") shell.stderr.write(await targetReport(builder, built, responses));
+  const asked = wanted.flatMap(({ name, call, dockerfile }) =>
+    call === undefined ? [] : [{ name, call, dockerfile, response: responses.get(name)! }],
+  );
+  if (asked.length === 0) return 0;
+  const printed = () => JSON.parse(printDefinition(resolved.groups, targets)) as PrintedDefinition;
+  const answers = printAnswers(asked, callOf(flags), { targets, printed });
+  shell.stdout.write(answers.stdout);
+  return answers.exitCode;
 }
 
 async function prepare(
@@ -105,9 +120,7 @@ async function prepare(
       const { values } = parseFlags(build.flags, buildWords(target));
       refuseLaterFeatures(values, shell.env);
       const call = callOf(values);
-      if (call !== undefined)
-        throw later(`bake --call=${call.name}`, "ask each target's Dockerfile: slipway build --call");
-      const entries = target.linked === true ? [] : values.list("output").map(parseOutput);
+      const entries = target.linked === true || call !== undefined ? [] : values.list("output").map(parseOutput);
       const { localDelete } = entitlements([...flags.list("allow").filter((each) => each === "buildx.local.delete")]);
       const asked = await resolveOutputs(entries, {
         cwd: shell.cwd,
@@ -177,6 +190,11 @@ async function prepare(
         request,
         links: links.get(name)!,
         isExample: await isExample(inputs, shell),
+        call,
+        dockerfile:
+          inline === undefined && inputs.contextDir !== undefined
+            ? dockerfilePath(target) || join(target.context ?? ".", inputs.attributes.get("filename") ?? "Dockerfile")
+            : undefined,
       };
     });
     prepared.set(name, one);

@@ -44,6 +44,8 @@ export function buildWords(target: Target): string[] {
   addAll("resource", resourceTexts(target));
   for (const [host, address] of target["extra-hosts"] ?? []) add("add-host", csvWord(`${host}=${address ?? ""}`));
   addAll("allow", target.entitlements);
+  // What others start from is built for them, whatever is asked of it.
+  if (target.call !== undefined && target.linked !== true) add("call", target.call);
   return words;
 }
 
