@@ -23,7 +23,7 @@ import { findInputs } from "./build-inputs.ts";
 import { writeWhole } from "./build-report.ts";
 import { buildRequest, refuseLaterFeatures } from "./build-request.ts";
 import { displayModeOf, isExample, newRef } from "./build-run.ts";
-import { entitlements, parseSecret, parseSsh } from "./build-values.ts";
+import { entitlements, sessionSources } from "./build-values.ts";
 import type { Invocation, Shell } from "./command.ts";
 import { callOf, type Call } from "./call.ts";
 import { printAnswers, type PrintedDefinition } from "./bake-call.ts";
@@ -151,19 +151,7 @@ async function prepare(
             .digest("hex")
             .slice(0, 25),
           dirs: inputs.dirs,
-          secrets: values
-            .list("secret")
-            .map(parseSecret)
-            .map((secret) =>
-              secret.file === undefined ? secret : { ...secret, file: resolve(shell.cwd, secret.file) },
-            ),
-          ssh: values
-            .list("ssh")
-            .map(parseSsh)
-            .map(({ id, paths }) => ({
-              id,
-              paths: paths.map((path) => (path === "" ? path : resolve(shell.cwd, path))),
-            })),
+          ...sessionSources(values, shell.cwd),
           outputs: outputs.map(({ target: place }) => place),
           uploads: inputs.uploads,
           env: shell.env,

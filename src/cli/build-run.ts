@@ -11,7 +11,7 @@ import { openLocalSession } from "../service/session/index.ts";
 import { findInputs, type BuildInputs } from "./build-inputs.ts";
 import { buildReport, imageId, metadataJson, writeWhole } from "./build-report.ts";
 import { buildRequest, noticesOf, refuseLaterFeatures, tagsOf } from "./build-request.ts";
-import { entitlements, parseSecret, parseSsh } from "./build-values.ts";
+import { entitlements, sessionSources } from "./build-values.ts";
 import type { Invocation, Shell } from "./command.ts";
 import { type Call, callOf, printAnswer } from "./call.ts";
 import { Failure } from "./error.ts";
@@ -42,14 +42,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
     }
     await removeStale(iidFile);
   }
-  const secrets = flags
-    .list("secret")
-    .filter((text) => text !== "")
-    .map(parseSecret);
-  const ssh = flags
-    .list("ssh")
-    .filter((text) => text !== "")
-    .map(parseSsh);
+  const sources = sessionSources(flags, shell.cwd);
 
   await using cleanup = new AsyncDisposableStack();
   const prepared = await Failure.wrap("failed to build", async () => {
@@ -77,13 +70,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
     const session = cleanup.use(
       await openLocalSession({
         dirs: inputs.dirs,
-        secrets: secrets.map((secret) =>
-          secret.file === undefined ? secret : { ...secret, file: resolve(shell.cwd, secret.file) },
-        ),
-        ssh: ssh.map(({ id, paths }) => ({
-          id,
-          paths: paths.map((path) => (path === "" ? path : resolve(shell.cwd, path))),
-        })),
+        ...sources,
         outputs: outputs.map(({ target }) => target),
         uploads: inputs.uploads,
         env: shell.env,

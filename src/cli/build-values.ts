@@ -2,9 +2,10 @@
 // wrong. No files are touched. Counterpart: docker/buildx util/buildflags, build/utils.go.
 
 import { isIP } from "node:net";
+import { resolve } from "node:path";
 import type { SecretSource, SshSource } from "../service/session/index.ts";
 import { parseCsv } from "./csv.ts";
-import { goBool } from "./flags.ts";
+import { goBool, type FlagValues } from "./flags.ts";
 import { parseSize } from "./sizes.ts";
 
 /** `KEY=VALUE` pairs; for build args a KEY alone takes the environment's value, or is left out where there is none. */
@@ -21,6 +22,19 @@ export function keyValues(
     else if (env[key] !== undefined) result.set(key, env[key]);
   }
   return result;
+}
+
+/** What `--secret` and `--ssh` name, with paths from the working directory. @throws Error in buildx's words. */
+export function sessionSources(flags: FlagValues, cwd: string): { secrets: SecretSource[]; ssh: SshSource[] } {
+  const given = (name: string) => flags.list(name).filter((text) => text !== "");
+  return {
+    secrets: given("secret")
+      .map(parseSecret)
+      .map((secret) => (secret.file === undefined ? secret : { ...secret, file: resolve(cwd, secret.file) })),
+    ssh: given("ssh")
+      .map(parseSsh)
+      .map(({ id, paths }) => ({ id, paths: paths.map((path) => (path === "" ? path : resolve(cwd, path))) })),
+  };
 }
 
 /** `id=…,src=…|env=…[,type=file|env][,cache-input=true]`. */
