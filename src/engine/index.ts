@@ -11,4 +11,4 @@ export type {
   SessionPort,
 } from "./ports/index.ts";
 export { Engine } from "./solve/index.ts";
-export type { EngineOptions, EngineSolveOptions } from "./solve/index.ts";
+export type { EngineOptions, EngineSolveOptions, MadeProvenance } from "./solve/index.ts";

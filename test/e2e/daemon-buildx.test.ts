@@ -65,6 +65,8 @@ await suite("buildx drives the daemon", { skip }, () => {
       assert.match(String(metadata["containerimage.digest"]), /^sha256:/);
       assert.equal(metadata["image.name"], "docker.io/library/app:1");
       assert.match(String(metadata["buildx.build.ref"]), /^ours\/ours0\//);
+      const provenance = metadata["buildx.build.provenance"] as { invocation?: { parameters?: { frontend?: string } } };
+      assert.equal(provenance.invocation?.parameters?.frontend, "dockerfile.v0");
     });
 
     test("nothing, and the cache alone", async () => {
@@ -458,6 +460,8 @@ target "two" {
       assert.doesNotMatch(onlyErrors.output, new RegExp(good));
       const logs = await daemon.buildx(["history", "logs", good]);
       assert.match(logs.output, /\d for the record\n/);
+      const attached = await daemon.buildx(["history", "inspect", good]);
+      assert.match(attached.output, /https:\/\/slsa.dev\/provenance\/v0.2/);
       const inspected = await daemon.buildx(["history", "inspect"]);
       assert.equal(inspected.code, 0, inspected.output);
       assert.match(inspected.output, /exit code: 1\n[^]*>>> RUN echo broken && false/);

@@ -57,6 +57,22 @@ export async function attestationsOf(built: BuiltPlatform, ref: Ref, run: Attest
   return [...scanned.flat(), await provenanceOf(built, ref, readProvenance(wanted), run)];
 }
 
+/** Provenance for a record of the build, whatever the request asks for: of the older form, which every client of records reads. */
+export async function recordedProvenance(
+  built: BuiltPlatform,
+  ref: Ref,
+  run: AttestRun,
+): Promise<{ readonly predicateType: string; readonly predicate: Uint8Array }> {
+  const settings = readProvenance(
+    new Map([
+      ["mode", "max"],
+      ["version", "v0.2"],
+    ]),
+  );
+  const made = await provenanceOf(built, ref, settings, run);
+  return { predicateType: made.predicateType, predicate: await made.predicate(undefined) };
+}
+
 async function bundled(
   built: BuiltPlatform,
   at: number,

@@ -34,7 +34,7 @@ import { GitSource, HttpSource, ImageSource, OciLayoutSource, SessionStores } fr
 import { Store } from "../store/index.ts";
 import { AskerCredentials, askedBy } from "./asker.ts";
 import { readProvenance } from "../provenance/index.ts";
-import { attestationsOf } from "./attest.ts";
+import { attestationsOf, recordedProvenance } from "./attest.ts";
 import type { FrontendTrace } from "./attest.ts";
 import { runExporters } from "./export.ts";
 import type { BuiltPlatform } from "./export.ts";
@@ -73,6 +73,17 @@ export interface EngineSolveOptions {
   readonly signal: AbortSignal;
   /** Runs instead of the frontend that the request names: a client that drives its build itself is one. */
   readonly frontend?: Frontend | undefined;
+  /** Told where each platform's result comes from, once all is exported. */
+  readonly onProvenance?: ((made: MadeProvenance) => void) | undefined;
+}
+
+/** A platform's provenance, for the record of a build. */
+export interface MadeProvenance {
+  /** Empty where the result is of one platform alone. */
+  readonly platform: string;
+  readonly predicateType: string;
+  /** JSON. */
+  readonly predicate: Uint8Array;
 }
 
 export class Engine implements AsyncDisposable {
@@ -266,6 +277,7 @@ export class Engine implements AsyncDisposable {
         exports,
         progress,
         signal: options.signal,
+        onProvenance: options.onProvenance,
       });
     } catch (error) {
       throw located(error, context.sources);
@@ -344,22 +356,14 @@ export class Engine implements AsyncDisposable {
       ids: built.flatMap(({ ids }) => [...ids]),
       layers: new Set(built.flatMap((each) => (each.result?.kind === "ref" ? each.result.ref.layers : []))),
     };
+    const attestRun = { request, result, frontend: trace, job, startedAt, refs: this.store.refs, signal };
     const [exported, ...cached] = await allDone([
       runExporters({
         request,
         session,
         result,
         built,
-        attest: (platform, ref) =>
-          attestationsOf(platform, ref, {
-            request,
-            result,
-            frontend: trace,
-            job,
-            startedAt,
-            refs: this.store.refs,
-            signal,
-          }),
+        attest: (platform, ref) => attestationsOf(platform, ref, attestRun),
         engine: this,
         progress,
         inlineCache: this.#caches.inline(request),
@@ -368,6 +372,13 @@ export class Engine implements AsyncDisposable {
       ...exports.map((each) => each.finish(outcome)),
       this.#caches.exportMounts(request, { session, progress }, signal).then(() => ({})),
     ]);
+    for (const each of run.onProvenance === undefined ? [] : built) {
+      if (each.result?.kind !== "ref") continue;
+      const platform = result.multiPlatform ? each.build.key : "";
+      // A record without it is better than a build that fails when all is done.
+      const made = await recordedProvenance(each, each.result.ref, attestRun).catch(() => undefined);
+      if (made !== undefined) run.onProvenance?.({ platform, ...made });
+    }
     return Object.assign({}, ...cached, exported) as Record<string, string>;
   }
 
@@ -561,6 +572,7 @@ interface BuildRun {
   readonly exports: readonly CacheExport[];
   readonly progress: ProgressStream;
   readonly signal: AbortSignal;
+  readonly onProvenance: EngineSolveOptions["onProvenance"];
 }
 
 /** Keeps failures to itself that end in another attempt. */

@@ -1,2 +1,2 @@
 export { Engine } from "./engine.ts";
-export type { EngineOptions, EngineSolveOptions } from "./engine.ts";
+export type { EngineOptions, EngineSolveOptions, MadeProvenance } from "./engine.ts";

@@ -34,7 +34,10 @@ export function controlService(host: ControlHost): ServiceImplementation<typeof 
       const build = host.builds.start(request.Ref);
       const record = new BuildRecording(host.history, request, build);
       try {
-        const response = await runSolve(host, request, build, call.signal);
+        const response = await runSolve(host, request, build, {
+          signal: call.signal,
+          ...(request.Internal ? {} : { onProvenance: (made) => record.provenance(made) }),
+        });
         record.complete(response);
         return { ExporterResponse: response };
       } catch (error) {

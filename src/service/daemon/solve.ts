@@ -4,7 +4,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import { BuildError } from "../../base/index.ts";
-import type { Engine, SessionPort } from "../../engine/index.ts";
+import type { Engine, EngineSolveOptions, SessionPort } from "../../engine/index.ts";
 import { control } from "../../formats/proto/index.ts";
 import type { worker } from "../../formats/proto/index.ts";
 import { LlbBridge } from "../../frontends/gateway/index.ts";
@@ -28,7 +28,7 @@ export async function runSolve(
   host: SolveHost,
   received: control.SolveRequest,
   build: RunningBuild,
-  signal: AbortSignal,
+  { signal, onProvenance }: Pick<EngineSolveOptions, "signal" | "onProvenance">,
 ): Promise<Record<string, string>> {
   const request = modernize(received);
   checkEntitlements(request, host.entitlements);
@@ -39,6 +39,7 @@ export async function runSolve(
   return await host.engine.solve(request, remote ?? noSession(request.Ref), {
     onStatus: (status) => build.tell(status),
     signal: stop,
+    onProvenance,
     ...(isDriven ? { frontend: drivenBy(build, host) } : {}),
   });
 }

@@ -5,7 +5,8 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { AnySchema, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { redact } from "../../base/index.ts";
-import { type control, rpc } from "../../formats/proto/index.ts";
+import { control, rpc } from "../../formats/proto/index.ts";
+import type { MadeProvenance } from "../../engine/index.ts";
 import type { RpcError } from "../../system/rpc/index.ts";
 import type { BuildLog } from "./build-log.ts";
 import type { BuildHistory } from "./history.ts";
@@ -15,6 +16,7 @@ type Facts = MessageInitShape<typeof control.BuildHistoryRecordSchema>;
 export class BuildRecording {
   readonly #history: BuildHistory | undefined;
   readonly #build: BuildLog;
+  readonly #results = new Map<string, control.BuildResultInfo>();
 
   constructor(history: BuildHistory, request: control.SolveRequest, build: BuildLog) {
     this.#build = build;
@@ -28,8 +30,25 @@ export class BuildRecording {
     });
   }
 
+  /** Notes where a result comes from. */
+  provenance({ platform, predicateType, predicate }: MadeProvenance): void {
+    const digest = this.#history?.addBlob(predicate);
+    if (digest === undefined) return;
+    const annotations = { "in-toto.io/predicate-type": predicateType };
+    const mediaType = "application/vnd.in-toto+json";
+    const blob = create(control.DescriptorSchema, {
+      mediaType,
+      digest,
+      size: BigInt(predicate.byteLength),
+      annotations,
+    });
+    this.#results.set(platform, create(control.BuildResultInfoSchema, { Attestations: [blob] }));
+  }
+
   complete(response: Readonly<Record<string, string>>): void {
-    this.#end({ ExporterResponse: { ...response } });
+    const Result = this.#results.get("");
+    const Results = Object.fromEntries([...this.#results].filter(([platform]) => platform !== ""));
+    this.#end({ ExporterResponse: { ...response }, Results, ...(Result === undefined ? {} : { Result }) });
   }
 
   fail(error: RpcError): void {
