@@ -106,7 +106,7 @@ async function prepare(
   cleanup: AsyncDisposableStack,
 ): Promise<Map<string, PreparedTarget>> {
   const { flags, shell } = invocation;
-  const links = findLinks(targets, {
+  const links = await findLinks(targets, {
     cwd: shell.cwd,
     images: flags.bool("link-images"),
     defaultPlatform: formatAllPlatform(normalizePlatform(hostPlatform())),

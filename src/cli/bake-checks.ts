@@ -8,7 +8,7 @@ import { parsePlatform } from "../formats/oci/index.ts";
 import { parseGitRef } from "../frontends/dockerfile/index.ts";
 import { cleanPath, isRemote } from "../frontends/bake/index.ts";
 import type { OutputEntry, Target } from "../frontends/bake/index.ts";
-import { readPrivateKey } from "../service/session/index.ts";
+import { readPrivateKey } from "../service/ssh-keys/index.ts";
 import { systemError } from "./bake-files.ts";
 import { annotations, resourceLimits } from "./build-values.ts";
 import type { Shell } from "./command.ts";

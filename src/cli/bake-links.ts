@@ -13,7 +13,7 @@ import {
 } from "../formats/oci/index.ts";
 import type { Target } from "../frontends/bake/index.ts";
 import { isRemote } from "../frontends/bake/index.ts";
-import { baseImages } from "../frontends/dockerfile/index.ts";
+import { loadBaseImages } from "../frontends/dockerfile/index.ts";
 import { dockerfilePath } from "./bake-checks.ts";
 
 /** Contexts of a target that are other targets' results: names of contexts to names of targets. */
@@ -28,7 +28,7 @@ export interface LinkOptions {
 }
 
 /** Finds every link. @throws BAKE_LINK_CYCLE. */
-export function findLinks(targets: ReadonlyMap<string, Target>, options: LinkOptions): Links {
+export async function findLinks(targets: ReadonlyMap<string, Target>, options: LinkOptions): Promise<Links> {
   const links = new Map<string, Map<string, string>>();
   for (const [name, target] of targets) {
     const own = new Map<string, string>();
@@ -37,21 +37,22 @@ export function findLinks(targets: ReadonlyMap<string, Target>, options: LinkOpt
     }
     links.set(name, own);
   }
-  if (options.images) addImageLinks(targets, links, options);
+  if (options.images) await addImageLinks(targets, links, options);
   for (const name of targets.keys()) checkCycle(links, name, []);
   return links;
 }
 
-function addImageLinks(
+async function addImageLinks(
   targets: ReadonlyMap<string, Target>,
   links: ReadonlyMap<string, Map<string, string>>,
   options: LinkOptions,
-): void {
+): Promise<void> {
   const makers = new Map<string, string>();
   for (const [name, { tags = [] }] of targets) {
     for (const key of tags.flatMap(imageKey)) if (!makers.has(key)) makers.set(key, name);
   }
   if (makers.size === 0) return;
+  const baseImages = await loadBaseImages();
   for (const [name, target] of targets) {
     const text = dockerfileOf(target, options.cwd);
     if (text === undefined) continue;

@@ -1,5 +1,4 @@
 export { LocalSession, openLocalSession } from "./local-session.ts";
-export { readPrivateKey } from "./private-keys.ts";
 export type { LocalSessionOptions, SecretSource, SshSource } from "./local-session.ts";
 export { FolderSync } from "./remote-sync.ts";
 export { RemoteSession } from "./remote-session.ts";

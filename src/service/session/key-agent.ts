@@ -6,8 +6,8 @@ import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BuildError, errnoOf, messageOf } from "../../base/index.ts";
-import { readPrivateKey, type SshKey } from "./private-keys.ts";
-import { SshReader, sshString, sshUint32 } from "./ssh-wire.ts";
+import { readPrivateKey, type SshKey } from "../ssh-keys/index.ts";
+import { SshReader, sshString, sshUint32 } from "../ssh-keys/index.ts";
 
 const maxMessageBytes = 256 << 10;
 const failure = Buffer.from([5]);

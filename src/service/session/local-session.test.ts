@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { createPublicKey, generateKeyPairSync, verify } from "node:crypto";
 import { openLocalSession } from "./local-session.ts";
-import { readPrivateKey } from "./private-keys.ts";
-import { SshReader, sshString, sshUint32 } from "./ssh-wire.ts";
+import { readPrivateKey } from "../ssh-keys/index.ts";
+import { SshReader, sshString, sshUint32 } from "../ssh-keys/index.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "slipway-session-"));
 after(() => rmSync(dir, { recursive: true, force: true }));

@@ -5,7 +5,8 @@ import { httpSource, State, stateOfDefinition } from "../../../graph/llb/index.t
 import { wrapError } from "../source-error.ts";
 import { isArchive } from "./archive-header.ts";
 import type { ContextHost } from "./host.ts";
-import { gitSource, parseGitRef } from "./git-ref.ts";
+import { parseGitRef } from "./git-ref.ts";
+import { gitSource } from "./git-source.ts";
 import type { GitRef } from "./git-ref.ts";
 import { tryParseBool } from "../go/parse.ts";
 

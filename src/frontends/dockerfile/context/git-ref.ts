@@ -2,8 +2,6 @@
 // Counterpart: moby/buildkit frontend/dockerfile/dfgitutil, util/gitutil.
 
 import { joinPath } from "../../../formats/patterns/index.ts";
-import { Cap, SourceVertex } from "../../../graph/llb/index.ts";
-import type { OpOptions, State } from "../../../graph/llb/index.ts";
 import { quote } from "../go/format.ts";
 import { tryParseBool } from "../go/parse.ts";
 import { cut } from "../go/text.ts";
@@ -29,7 +27,7 @@ export interface GitRef {
 }
 
 /** Host, path and scheme of a remote. */
-interface Remote {
+export interface Remote {
   readonly scheme: string;
   readonly host: string;
   readonly path: string;
@@ -98,7 +96,7 @@ function remoteOfUrl(url: GoUrl): Remote {
   };
 }
 
-function parseRemote(text: string): Remote | undefined {
+export function parseRemote(text: string): Remote | undefined {
   const scheme = /^([a-zA-Z0-9]+):\/\//.exec(text)?.[1]?.toLowerCase();
   if (scheme !== undefined) {
     if (!["http", "https", "ssh", "git"].includes(scheme)) return undefined;
@@ -183,46 +181,4 @@ function flagValue(key: string, value: string): boolean {
   const parsed = value === "" ? true : tryParseBool(value);
   if (parsed === undefined) throw new FrontendError(`invalid ${key} value: ${quote(value)}`);
   return parsed;
-}
-
-export interface GitSourceOptions extends OpOptions {
-  readonly ref?: string;
-  readonly subDir?: string;
-  readonly checksum?: string;
-  readonly keepGitDir?: boolean;
-  readonly skipSubmodules?: boolean;
-  readonly mtime?: string;
-  readonly fetchByCommit?: boolean;
-}
-
-/** A git repository as a source; a remote without scheme is taken as https. */
-export function gitSource(remoteText: string, options: GitSourceOptions): State {
-  const remote = parseRemote(remoteText) ?? parseRemote(`https://${remoteText}`);
-  const attrs: Record<string, string> = {};
-  const caps: string[] = [];
-  const add = (key: string, value: string | undefined, cap?: string) => {
-    if (value === undefined || value === "") return;
-    attrs[key] = value;
-    if (cap !== undefined) caps.push(cap);
-  };
-  add("git.keepgitdir", options.keepGitDir ? "true" : "", Cap.sourceGitKeepDir);
-  add("git.fullurl", remote?.text ?? remoteText, Cap.sourceGitFullUrl);
-  add("git.authtokensecret", "GIT_AUTH_TOKEN");
-  add("git.authheadersecret", "GIT_AUTH_HEADER");
-  if (remote?.scheme === "ssh") {
-    caps.push(Cap.sourceGitKnownSshHosts);
-    add("git.mountsshsock", "default", Cap.sourceGitMountSshSock);
-  }
-  add("git.checksum", options.checksum, Cap.sourceGitChecksum);
-  add("git.skipsubmodules", options.skipSubmodules ? "true" : "", Cap.sourceGitSkipSubmodules);
-  add("git.mtime", options.mtime, Cap.sourceGitMtime);
-  add("git.fetchbycommit", options.fetchByCommit ? "true" : "", Cap.sourceGitFetchByCommit);
-  caps.push(Cap.sourceGit);
-  return new SourceVertex(`git://${identifier(remote, remoteText, options)}`, attrs, caps, options).state();
-}
-
-function identifier(remote: Remote | undefined, text: string, { ref = "", subDir = "" }: GitSourceOptions): string {
-  if (remote === undefined) return text;
-  const fragment = ref === "" && subDir === "" ? "" : `#${ref}${subDir === "" ? "" : `:${subDir}`}`;
-  return `${remote.host}${joinPath("/", remote.path)}${fragment}`;
 }

@@ -4,7 +4,8 @@
 import { joinPath, tryParseSymbolicMode } from "../../../formats/patterns/index.ts";
 import { Cap, httpSource, parseOwnership, State } from "../../../graph/llb/index.ts";
 import type { CopyAction, FileAction, OpOptions, Ownership } from "../../../graph/llb/index.ts";
-import { gitSource, parseGitRef } from "../context/git-ref.ts";
+import { parseGitRef } from "../context/git-ref.ts";
+import { gitSource } from "../context/git-source.ts";
 import type { GitRef } from "../context/git-ref.ts";
 import { tryParseUint } from "../go/parse.ts";
 import { encodeText } from "../go/text.ts";

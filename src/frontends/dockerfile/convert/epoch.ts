@@ -7,7 +7,8 @@ import { httpSource, marshalState, SourceVertex } from "../../../graph/llb/index
 import type { EnvList, State } from "../../../graph/llb/index.ts";
 import { latestFileTime } from "../context/archive-time.ts";
 import type { BuildClient } from "../context/client.ts";
-import { gitSource, parseGitRef } from "../context/git-ref.ts";
+import { parseGitRef } from "../context/git-ref.ts";
+import { gitSource } from "../context/git-source.ts";
 import { tryParseInt } from "../go/parse.ts";
 import { quote } from "../go/format.ts";
 import type { AddCommand, ArgPair, Stage } from "../instructions/types.ts";
