@@ -8,7 +8,7 @@ import type { Shell } from "./command.ts";
 export interface NodeStatus {
   readonly node: NodeConfig;
   readonly location: string;
-  readonly state: "running" | "inactive";
+  readonly state: "running" | "stopped" | "inactive";
   /** Why it is not running. */
   readonly error: string | undefined;
   readonly version: string;
@@ -33,8 +33,11 @@ export function nodeStatuses(config: BuilderConfig, shell: Shell, timeoutMs = AN
   return Promise.all(config.nodes.map((node) => nodeStatus(config, node, shell, timeoutMs)));
 }
 
-/** Asks until every node answers. @throws BUILDER_UNREACHABLE. */
+/** Starts what its driver starts, then asks every node. @throws BUILDER_UNREACHABLE and the like. */
 export async function bootstrapBuilder(config: BuilderConfig, shell: Shell): Promise<NodeStatus[]> {
+  const { bootNode } = await import("../service/builders/index.ts");
+  const say = (line: string) => void shell.stderr.write(`${line}\n`);
+  await Promise.all(config.nodes.map((node) => bootNode(config, node, { env: shell.env, say })));
   const statuses = await nodeStatuses(config, shell);
   const down = statuses.find(({ state }) => state !== "running");
   if (down === undefined) return statuses;
@@ -51,10 +54,23 @@ async function nodeStatus(
   shell: Shell,
   timeoutMs: number,
 ): Promise<NodeStatus> {
-  const { connectNode, nodeLocation } = await import("../service/builders/index.ts");
+  const { connectNode, nodeDaemon, nodeLocation } = await import("../service/builders/index.ts");
   const signal = AbortSignal.timeout(timeoutMs);
   const location = await nodeLocation(config.driver, node, shell.env).catch(() => node.endpoint);
+  const down = (state: "stopped" | "inactive", error: string | undefined): NodeStatus => ({
+    node,
+    location,
+    state,
+    error,
+    version: "",
+    platforms: node.platforms,
+    labels: {},
+    gcPolicies: [],
+  });
   try {
+    const daemon = await nodeDaemon(config.driver, node, shell.env);
+    const state = (await daemon?.state(signal)) ?? "running";
+    if (state !== "running") return down(state, undefined);
     await using connection = await connectNode(config, node, { env: shell.env, signal });
     const [info, { record }] = await Promise.all([
       connection.control.info({}, { signal }).catch(() => undefined),
@@ -86,15 +102,6 @@ async function nodeStatus(
       })),
     };
   } catch (error) {
-    return {
-      node,
-      location,
-      state: "inactive",
-      error: messageOf(error),
-      version: "",
-      platforms: node.platforms,
-      labels: {},
-      gcPolicies: [],
-    };
+    return down("inactive", messageOf(error));
   }
 }

@@ -11,13 +11,14 @@ export const create: CommandDefinition = {
   name: "create",
   summary: "Create a new builder instance",
   description:
-    "Keeps a builder elsewhere under a name: a daemon of ours or a stock buildkitd by its address (driver remote), or the BuildKit inside a Docker Engine (driver docker). Builds use it with --builder NAME, with SLIPWAY_BUILDER=NAME, or by themselves after `slipway use NAME`.",
+    "Keeps a builder elsewhere under a name: a daemon of ours or a stock buildkitd by its address (driver remote), the BuildKit inside a Docker Engine (driver docker), or a daemon in a container that is made and started on first use (driver docker-container). Builds use it with --builder NAME, with SLIPWAY_BUILDER=NAME, or by themselves after `slipway use NAME`.",
   usage: "[OPTIONS] [CONTEXT|ENDPOINT]",
   args: { min: 0, max: 1 },
   flags: [
     { name: "append", kind: "bool", help: "Append a node to builder instead of changing it" },
     { name: "bootstrap", kind: "bool", help: "Boot builder after creation" },
     { name: "buildkitd-config", kind: "string", help: "BuildKit daemon config file", hidden: true },
+    { name: "buildkitd-flags", kind: "string", help: "Flags of the daemon that the driver starts" },
     {
       name: "driver",
       kind: "string",
@@ -41,6 +42,10 @@ export const create: CommandDefinition = {
       line: "slipway create --name fast --driver-opt cacert=ca.pem,cert=cert.pem,key=key.pem tcp://host:1234",
     },
     { what: "Docker Engine's own BuildKit", line: "slipway create --name engine --driver docker" },
+    {
+      what: "A daemon in a container",
+      line: "slipway create --name box --driver docker-container --driver-opt network=host,memory=4g --bootstrap",
+    },
   ],
   run: runCreate,
 };
@@ -85,7 +90,10 @@ async function runCreate({ flags, args, shell }: Invocation): Promise<number> {
       .flatMap((text) => text.split(","))
       .filter((text) => text !== ""),
     driverOpts: await optionsOf(driver, flags.list("driver-opt"), shell.cwd),
-    flags: [],
+    flags: flags
+      .string("buildkitd-flags")
+      .split(/\s+/)
+      .filter((text) => text !== ""),
   };
   const others = (existing?.nodes ?? []).filter((each) => each.name !== node.name);
   const config: BuilderConfig = { name, driver, nodes: [...others, node] };
@@ -128,7 +136,11 @@ async function optionsOf(driver: DriverName, given: readonly string[], cwd: stri
     const at = field.indexOf("=");
     const [key, value] = at < 0 ? [field, ""] : [field.slice(0, at), field.slice(at + 1)];
     if (at < 0) throw new Error(`invalid driver option ${JSON.stringify(field)}, expected key=value`);
-    if (!driverOptions[driver].some((known) => key === known || key.startsWith(`${known}.`))) {
+    if (
+      !driverOptions[driver].some(
+        (known) => key === known || (known.endsWith(".NAME") && key.startsWith(known.slice(0, -"NAME".length))),
+      )
+    ) {
       throw new BuildError(`invalid driver option ${JSON.stringify(key)} for the ${driver} driver`, {
         code: "DRIVER_OPTION_INVALID",
         status: "InvalidArgument",

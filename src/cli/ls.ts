@@ -42,7 +42,7 @@ async function runLs({ flags, shell, root }: Invocation): Promise<number> {
         Name: name,
         DriverEndpoint: driver,
         Current: name === current,
-        Status: statuses[index]!.every(({ state }) => state === "running") ? "running" : "inactive",
+        Status: statuses[index]!.find(({ state }) => state !== "running")?.state ?? "running",
         Nodes: statuses[index]!.map((status) => ({
           Name: status.node.name,
           Endpoint: status.location,

@@ -1,7 +1,7 @@
 // `slipway use`, `bootstrap`, `stop` and `rm`: which builder is used, whether it answers, and forgetting it.
 // Counterpart: docker/buildx commands/{use,stop,rm}.go.
 
-import { BuildError } from "../base/index.ts";
+import { BuildError, messageOf } from "../base/index.ts";
 import { BuilderConfigs } from "../service/builder-store/index.ts";
 import type { BuilderConfig } from "../service/builder-store/index.ts";
 import { bootstrapBuilder, nodeStatuses } from "./builder-status.ts";
@@ -31,7 +31,7 @@ export const use: CommandDefinition = {
 
 export const bootstrap: CommandDefinition = {
   name: "bootstrap",
-  summary: "Check that a builder answers",
+  summary: "Start a builder, or check that it answers",
   usage: "[OPTIONS] [NAME]",
   args: { min: 0, max: 1 },
   flags: [builderFlag],
@@ -53,12 +53,22 @@ export const stop: CommandDefinition = {
   args: { min: 0, max: 1 },
   flags: [builderFlag],
   examples: [{ what: "Stop what a driver started", line: "slipway stop box" }],
-  run({ args, flags, shell }) {
-    // Daemons that somebody else started go on: as with buildx, there is nothing to stop for these drivers.
-    selected(args[0] ?? flags.string("builder"), shell);
-    return Promise.resolve(0);
+  async run({ args, flags, shell }) {
+    // Daemons that somebody else started go on, as with buildx.
+    const config = selected(args[0] ?? flags.string("builder"), shell);
+    const { nodeDaemon } = await import("../service/builders/index.ts");
+    const nodes = config?.nodes ?? [];
+    await Promise.all(
+      nodes.map(async (node) =>
+        (await nodeDaemon(config!.driver, node, shell.env))?.stop(AbortSignal.timeout(STOP_MS)),
+      ),
+    );
+    return 0;
   },
 };
+
+/** A daemon that lets its builds end is ended by its host after a while. */
+const STOP_MS = 120_000;
 
 export const rm: CommandDefinition = {
   name: "rm",
@@ -68,9 +78,19 @@ export const rm: CommandDefinition = {
   flags: [
     builderFlag,
     { name: "all-inactive", kind: "bool", help: "Remove all inactive builders" },
-    { name: "force", short: "f", kind: "bool", help: "Do not prompt for confirmation" },
+    {
+      name: "force",
+      short: "f",
+      kind: "bool",
+      help: "Forget a builder even where what its driver started can't be removed",
+    },
+    { name: "keep-daemon", kind: "bool", help: "Leave what the driver started as it is" },
+    { name: "keep-state", kind: "bool", help: "Keep the builder's cache (its volume) for another of the same name" },
   ],
-  examples: [{ what: "Forget a builder", line: "slipway rm fast" }],
+  examples: [
+    { what: "Forget a builder", line: "slipway rm fast" },
+    { what: "Remove its container, keep its cache", line: "slipway rm --keep-state box" },
+  ],
   run: runRm,
 };
 
@@ -90,11 +110,29 @@ async function runRm({ args, flags, shell }: Invocation): Promise<number> {
   }
   for (const name of names) {
     if (name === "embedded" || name === "default") throw notRemovable();
-    configs.get(name);
+    const config = configs.get(name);
+    if (!flags.bool("keep-daemon")) await removeDaemons(config, { flags, shell });
     configs.remove(name);
     shell.stderr.write(`${name} removed\n`);
   }
   return 0;
+}
+
+async function removeDaemons(
+  config: BuilderConfig,
+  { flags, shell }: Pick<Invocation, "flags" | "shell">,
+): Promise<void> {
+  const { nodeDaemon } = await import("../service/builders/index.ts");
+  const keepState = flags.bool("keep-state");
+  for (const node of config.nodes) {
+    try {
+      const daemon = await nodeDaemon(config.driver, node, shell.env);
+      await daemon?.remove({ keepState }, AbortSignal.timeout(STOP_MS));
+    } catch (error) {
+      if (!flags.bool("force")) throw error;
+      shell.stderr.write(`${node.name} is left as it is: ${messageOf(error)}\n`);
+    }
+  }
 }
 
 function notRemovable(): BuildError {

@@ -109,6 +109,8 @@ export class DockerPeer implements AsyncDisposable {
     const peer = new DockerPeer(home, child.pid ?? 0, async () => {
       child.kill("SIGTERM");
       await ended;
+      // Left by containers with the host's network.
+      await run("umount", [join(home, "exec/netns/default")]).catch(() => undefined);
       await run("ip", ["link", "del", "docker0"]).catch(() => undefined);
       closeSync(log);
       closeSync(lock);

@@ -5,19 +5,36 @@ import { readFileSync } from "node:fs";
 import { spawn } from "node:child_process";
 import { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BuildError, errnoOf } from "../../base/index.ts";
+import { BuildError, errnoOf, messageOf } from "../../base/index.ts";
 import { connectionOver } from "../client/index.ts";
 import type { BuildkitConnection } from "../client/index.ts";
 import { dockerEndpoint, EngineClient } from "../docker/index.ts";
 import { Channel, parseAddress, RpcError } from "../../system/rpc/index.ts";
 import type { TlsOptions } from "../../system/rpc/index.ts";
 import type { BuilderConfig, DriverName, NodeConfig } from "../builder-store/index.ts";
+import { openContainerDaemon } from "./container-daemon.ts";
+import type { NodeDaemon } from "./node-daemon.ts";
 
 /** What each driver's options are called. */
 export const driverOptions: Readonly<Record<DriverName, readonly string[]>> = {
   remote: ["cacert", "cert", "key", "servername", "default-load"],
   docker: [],
-  "docker-container": ["image", "network", "memory", "cpus", "env", "default-load"],
+  "docker-container": [
+    "image",
+    "network",
+    "memory",
+    "memory-swap",
+    "cpus",
+    "cpu-quota",
+    "cpu-period",
+    "cpu-shares",
+    "cpuset-cpus",
+    "cpuset-mems",
+    "cgroup-parent",
+    "restart-policy",
+    "env.NAME",
+    "default-load",
+  ],
   kubernetes: ["image", "namespace", "replicas", "requests.cpu", "requests.memory", "default-load"],
 };
 
@@ -40,18 +57,83 @@ export async function connectNode(
       return connectionOver(Channel.over(duplex));
     }
     case "docker-container":
-    case "kubernetes":
-      throw new BuildError(`builder ${name}: the driver ${driver} is not in this version`, {
-        code: "DRIVER_UNSUPPORTED",
-        status: "Unimplemented",
-        hint: "start a daemon and name its address: slipway create --driver remote tcp://HOST:PORT",
+    case "kubernetes": {
+      const daemon = await nodeDaemon(driver, node, options.env);
+      const state = await daemon?.state(options.signal);
+      if (daemon !== undefined && state === "running")
+        return connectionOver(Channel.over(await daemon.dial(options.signal)));
+      throw new BuildError(`node ${node.name} of builder ${name} is ${state ?? "inactive"}`, {
+        code: "BUILDER_UNREACHABLE",
+        status: "Unavailable",
+        hint: `slipway bootstrap ${name} starts it`,
       });
+    }
   }
 }
 
+/** The daemon of a node whose driver starts it itself; undefined for the other drivers. */
+export async function nodeDaemon(
+  driver: DriverName,
+  node: NodeConfig,
+  env: Environment,
+): Promise<NodeDaemon | undefined> {
+  if (driver === "docker-container") return openContainerDaemon(node, env);
+  if (driver === "remote" || driver === "docker") return undefined;
+  throw new BuildError(`node ${node.name}: the driver ${driver} is not in this version`, {
+    code: "DRIVER_UNSUPPORTED",
+    status: "Unimplemented",
+    hint: "start a daemon and name its address: slipway create --driver remote tcp://HOST:PORT",
+  });
+}
+
+/**
+ * Sees to it that a node's daemon runs and answers; nothing happens for drivers that start none. `say` hears what takes long.
+ * @throws IMAGE_PULL_FAILED, ENGINE_FAILED; BUILDER_UNREACHABLE with its last words where it does not answer in time.
+ */
+export async function bootNode(
+  { driver, name }: Pick<BuilderConfig, "driver" | "name">,
+  node: NodeConfig,
+  { env, say }: { readonly env: Environment; readonly say: (line: string) => void },
+): Promise<void> {
+  const daemon = await nodeDaemon(driver, node, env);
+  if (daemon === undefined) return;
+  const signal = AbortSignal.timeout(BOOT_MS);
+  if ((await daemon.state(signal)) === "running") return;
+  say(`booting builder ${name}, node ${node.name}`);
+  await daemon.start(signal);
+  for (const deadline = Date.now() + ANSWER_MS; ;) {
+    try {
+      const patience = AbortSignal.timeout(TRY_MS);
+      await using connection = connectionOver(Channel.over(await daemon.dial(patience)));
+      await connection.control.listWorkers({}, { signal: patience });
+      return;
+    } catch (cause) {
+      if (Date.now() < deadline) {
+        await sleep(RETRY_MS);
+        continue;
+      }
+      const words = await daemon.log(AbortSignal.timeout(TRY_MS)).catch(() => "");
+      throw new BuildError(
+        `node ${node.name} of builder ${name} was started but does not answer: ${messageOf(cause)}`,
+        {
+          code: "BUILDER_UNREACHABLE",
+          status: "Unavailable",
+          ...(words === "" ? {} : { hint: `its last words: ${words}` }),
+          cause,
+        },
+      );
+    }
+  }
+}
+
+/** A pull may be among it. */
+const BOOT_MS = 10 * 60_000;
+const ANSWER_MS = 45_000;
+const TRY_MS = 10_000;
+
 /** What a node is reached by, for lists and messages. */
 export async function nodeLocation(driver: DriverName, node: NodeConfig, env: Environment): Promise<string> {
-  return driver === "docker" ? (await dockerEndpoint(env, node.endpoint)).host : node.endpoint;
+  return driver.startsWith("docker") ? (await dockerEndpoint(env, node.endpoint)).host : node.endpoint;
 }
 
 async function dialRemote(node: NodeConfig, signal: AbortSignal): Promise<Channel> {

@@ -2,7 +2,7 @@
 
 import type { Builder } from "./builder.ts";
 import type { BuilderConfig, NodeConfig } from "../builder-store/index.ts";
-import { connectNode, nodeLocation } from "./drivers.ts";
+import { bootNode, connectNode, nodeLocation } from "./drivers.ts";
 import { FleetBuilder } from "./fleet-builder.ts";
 import type { FleetNode } from "./fleet-builder.ts";
 import { RemoteBuilder } from "./remote-builder.ts";
@@ -17,7 +17,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** How long a node may take to answer. */
 const CONNECT_MS = 20_000;
 
-/** Connects to all of its nodes. @throws BUILDER_UNREACHABLE and the like, for any of them. */
+/** Connects to all of its nodes; those that a driver starts are started first. @throws BUILDER_UNREACHABLE and the like, for any of them. */
 export async function openConfiguredBuilder(config: BuilderConfig, env: Environment): Promise<Builder> {
   const opening = config.nodes.map((node) => openNode(config, node, env));
   const [first, ...others] = await Promise.all(opening).catch(async (error: unknown) => {
@@ -31,6 +31,7 @@ export async function openConfiguredBuilder(config: BuilderConfig, env: Environm
 }
 
 async function openNode(config: BuilderConfig, node: NodeConfig, env: Environment): Promise<FleetNode> {
+  await bootNode(config, node, { env, say: (line) => void process.stderr.write(`${line}\n`) });
   const signal = AbortSignal.timeout(CONNECT_MS);
   const connection = await connectNode(config, node, { env, signal });
   const builder = new RemoteBuilder({

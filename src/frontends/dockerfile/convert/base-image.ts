@@ -92,6 +92,9 @@ class BaseResolver {
       if (image !== undefined) {
         stage.image = { ...image, created: undefined };
         if (image.architecture !== "" && image.os !== "") stage.platform = platformOfImage(image);
+      } else {
+        // Differs: BuildKit leaves the config without a platform, and no image can be made of a stage on a folder.
+        stage.image = emptyImage(this.#platform);
       }
       return true;
     }
