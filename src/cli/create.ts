@@ -11,7 +11,7 @@ export const create: CommandDefinition = {
   name: "create",
   summary: "Create a new builder instance",
   description:
-    "Keeps a builder elsewhere under a name: a daemon of ours or a stock buildkitd by its address (driver remote), the BuildKit inside a Docker Engine (driver docker), or a daemon in a container that is made and started on first use (driver docker-container). Builds use it with --builder NAME, with SLIPWAY_BUILDER=NAME, or by themselves after `slipway use NAME`.",
+    "Keeps a builder elsewhere under a name: a daemon of ours or a stock buildkitd by its address (driver remote), the BuildKit inside a Docker Engine (driver docker), or a daemon in a container that is made and started on first use (drivers docker-container and kubernetes). Builds use it with --builder NAME, with SLIPWAY_BUILDER=NAME, or by themselves after `slipway use NAME`.",
   usage: "[OPTIONS] [CONTEXT|ENDPOINT]",
   args: { min: 0, max: 1 },
   flags: [
@@ -45,6 +45,10 @@ export const create: CommandDefinition = {
     {
       what: "A daemon in a container",
       line: "slipway create --name box --driver docker-container --driver-opt network=host,memory=4g --bootstrap",
+    },
+    {
+      what: "Daemons in a cluster, a disk each",
+      line: "slipway create --name pods --driver kubernetes --driver-opt namespace=ci,replicas=3,storage=50Gi",
     },
   ],
   run: runCreate,
@@ -95,6 +99,7 @@ async function runCreate({ flags, args, shell }: Invocation): Promise<number> {
       .split(/\s+/)
       .filter((text) => text !== ""),
   };
+  (await import("../service/builders/index.ts")).checkNode(driver, node);
   const others = (existing?.nodes ?? []).filter((each) => each.name !== node.name);
   const config: BuilderConfig = { name, driver, nodes: [...others, node] };
   configs.put(config);

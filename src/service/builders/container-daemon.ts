@@ -88,6 +88,11 @@ class ContainerDaemon implements NodeDaemon {
   }
 }
 
+/** Refuses options that could not be meant. @throws DRIVER_OPTION_INVALID. */
+export function checkContainerNode(node: NodeConfig): void {
+  containerSettings(node, { image: "", folder: "", volume: "", cgroupDriver: "", hasUserNamespaces: false });
+}
+
 interface Place {
   readonly image: string;
   /** Where the daemon keeps its store. */

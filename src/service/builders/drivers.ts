@@ -12,7 +12,9 @@ import { dockerEndpoint, EngineClient } from "../docker/index.ts";
 import { Channel, parseAddress, RpcError } from "../../system/rpc/index.ts";
 import type { TlsOptions } from "../../system/rpc/index.ts";
 import type { BuilderConfig, DriverName, NodeConfig } from "../builder-store/index.ts";
-import { openContainerDaemon } from "./container-daemon.ts";
+import { checkContainerNode, openContainerDaemon } from "./container-daemon.ts";
+import { checkKubernetesNode, openKubernetesDaemon } from "./kubernetes-daemon.ts";
+import { workloadName } from "./kubernetes-manifest.ts";
 import type { NodeDaemon } from "./node-daemon.ts";
 
 /** What each driver's options are called. */
@@ -35,7 +37,30 @@ export const driverOptions: Readonly<Record<DriverName, readonly string[]>> = {
     "env.NAME",
     "default-load",
   ],
-  kubernetes: ["image", "namespace", "replicas", "requests.cpu", "requests.memory", "default-load"],
+  kubernetes: [
+    "image",
+    "namespace",
+    "replicas",
+    "requests.cpu",
+    "requests.memory",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "statefulset",
+    "storage",
+    "persistent-volume-claim.requests.storage",
+    "nodeselector",
+    "tolerations",
+    "labels",
+    "annotations",
+    "serviceaccount",
+    "schedulername",
+    "loadbalance",
+    "timeout",
+    "env.NAME",
+    "default-load",
+  ],
 };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -77,13 +102,21 @@ export async function nodeDaemon(
   node: NodeConfig,
   env: Environment,
 ): Promise<NodeDaemon | undefined> {
-  if (driver === "docker-container") return openContainerDaemon(node, env);
-  if (driver === "remote" || driver === "docker") return undefined;
-  throw new BuildError(`node ${node.name}: the driver ${driver} is not in this version`, {
-    code: "DRIVER_UNSUPPORTED",
-    status: "Unimplemented",
-    hint: "start a daemon and name its address: slipway create --driver remote tcp://HOST:PORT",
-  });
+  switch (driver) {
+    case "docker-container":
+      return openContainerDaemon(node, env);
+    case "kubernetes":
+      return openKubernetesDaemon(node, env);
+    case "remote":
+    case "docker":
+      return undefined;
+  }
+}
+
+/** Refuses a node whose options could not be meant, before anything is made of it. @throws DRIVER_OPTION_INVALID, BUILDER_NAME_INVALID. */
+export function checkNode(driver: DriverName, node: NodeConfig): void {
+  if (driver === "kubernetes") checkKubernetesNode(node);
+  if (driver === "docker-container") checkContainerNode(node);
 }
 
 /**
@@ -133,6 +166,8 @@ const TRY_MS = 10_000;
 
 /** What a node is reached by, for lists and messages. */
 export async function nodeLocation(driver: DriverName, node: NodeConfig, env: Environment): Promise<string> {
+  if (driver === "kubernetes")
+    return `kubernetes://${node.endpoint}/${node.driverOpts["namespace"] ?? ""}/${workloadName(node)}`;
   return driver.startsWith("docker") ? (await dockerEndpoint(env, node.endpoint)).host : node.endpoint;
 }
 

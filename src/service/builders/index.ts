@@ -16,7 +16,7 @@ export type {
 export { openEmbeddedBuilder } from "./embedded.ts";
 export type { EmbeddedBuilderOptions } from "./embedded.ts";
 export { diskUsage, prune, recordFilter } from "./usage.ts";
-export { bootNode, connectNode, driverOptions, nodeDaemon, nodeLocation } from "./drivers.ts";
+export { bootNode, checkNode, connectNode, driverOptions, nodeDaemon, nodeLocation } from "./drivers.ts";
 export type { Feature } from "./features.ts";
 export { askFeatures, openConfiguredBuilder } from "./open-builder.ts";
 export type { DaemonState } from "./node-daemon.ts";
