@@ -6,7 +6,8 @@ import { execFile, execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { DockerPeer, withoutDocker } from "../integration/peers.ts";
+import { promisify } from "node:util";
+import { buildxProgram, DockerPeer, withoutDocker } from "../integration/peers.ts";
 import { program, Project } from "./project.ts";
 
 const home = join(import.meta.dirname, "../..");
@@ -103,6 +104,21 @@ test("a daemon in a container of Docker Engine", { skip }, async () => {
   assert.match(await ok("build", "--builder", "box", dir), /CACHED/);
 
   await ok("rm", "box");
+  assert.deepEqual([await containers(), await volumes()], [[], []]);
+
+  // The real buildx makes a builder of the same image.
+  const buildx = (...argv: readonly string[]) => {
+    const [{ env }, run] = [docker.buildxCommand, promisify(execFile)];
+    return run(buildxProgram, argv, { env });
+  };
+  await buildx("create", "--name", "theirs", "--driver", "docker-container", "--driver-opt", "image=daemon:test");
+  const asked = ["build", "--builder", "theirs", "--progress", "plain", "--output", `${project.dir}/theirs`, dir];
+  await buildx(...asked);
+  assert.equal(readFileSync(join(project.dir, "theirs/said"), "utf8"), "in the box\n");
+  await buildx("stop", "theirs");
+  assert.match((await buildx(...asked)).stderr, /CACHED/);
+  assert.deepEqual(await volumes(), ["buildx_buildkit_theirs0_state"]);
+  await buildx("rm", "theirs");
   assert.deepEqual([await containers(), await volumes()], [[], []]);
 
   // An image that is nowhere: said, with the remedy, and nothing is left.

@@ -26,7 +26,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 type Options = NodeConfig["driverOpts"];
 
 const DEFAULT_IMAGE = "moby/buildkit:buildx-stable-1";
-/** Our images declare the first as a volume; BuildKit's the other. */
+/** Where images declare a volume for it; the second is BuildKit's, and that of our own image. */
 const STATE_FOLDERS = ["/var/lib/slipway", "/var/lib/buildkit"];
 
 /** @throws DOCKER_CONTEXT_UNKNOWN, DOCKER_HOST_INVALID. */
