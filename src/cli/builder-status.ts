@@ -70,7 +70,7 @@ async function nodeStatus(
   try {
     const daemon = await nodeDaemon(config.driver, node, shell.env);
     const state = (await daemon?.state(signal)) ?? "running";
-    if (state !== "running") return down(state, undefined);
+    if (state === "stopped" || state === "inactive") return down(state, undefined);
     await using connection = await connectNode(config, node, { env: shell.env, signal });
     const [info, { record }] = await Promise.all([
       connection.control.info({}, { signal }).catch(() => undefined),

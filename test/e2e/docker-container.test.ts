@@ -97,6 +97,13 @@ test("a daemon in a container of Docker Engine", { skip }, async () => {
   assert.match(await ok("bootstrap", "box"), /box0: running/);
   assert.match(await ok("build", "--builder", "box", dir), /CACHED/);
 
+  // Two commands at once: one starts it, both build.
+  await ok("stop", "box");
+  await Promise.all([ok("build", "--builder", "box", dir), ok("build", "--builder", "box", dir)]);
+  await ok("rm", "--keep-state", "box");
+  await ok("create", "--name", "box", "--driver", "docker-container", "--driver-opt", options);
+  await Promise.all([ok("build", "--builder", "box", dir), ok("build", "--builder", "box", dir)]);
+
   // Kept state serves the next builder of the same name.
   await ok("rm", "--keep-state", "box");
   assert.deepEqual([await containers(), await volumes()], [[], ["buildx_buildkit_box0_state"]]);

@@ -2,6 +2,7 @@
 // Counterpart: docker/buildx driver/docker-container.
 
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   containerLog,
   createContainer,
@@ -29,6 +30,9 @@ const DEFAULT_IMAGE = "moby/buildkit:buildx-stable-1";
 /** Where images declare a volume for it; the second is BuildKit's, and that of our own image. */
 const STATE_FOLDERS = ["/var/lib/slipway", "/var/lib/buildkit"];
 
+/** A container this old may not answer yet: another command made it a moment ago. */
+const YOUNG_MS = 15_000;
+
 /** @throws DOCKER_CONTEXT_UNKNOWN, DOCKER_HOST_INVALID. */
 export async function openContainerDaemon(node: NodeConfig, env: Environment): Promise<NodeDaemon> {
   return new ContainerDaemon(new EngineClient(await dockerEndpoint(env, node.endpoint)), node);
@@ -47,7 +51,9 @@ class ContainerDaemon implements NodeDaemon {
 
   async state(signal: AbortSignal): Promise<DaemonState> {
     const found = await findContainer(this.#client, this.#name, signal);
-    return found === undefined ? "inactive" : found.isRunning ? "running" : "stopped";
+    if (found === undefined) return "inactive";
+    if (!found.isRunning) return "stopped";
+    return Math.abs(Date.now() - found.startedAtMs) < YOUNG_MS ? "starting" : "running";
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -62,8 +68,13 @@ class ContainerDaemon implements NodeDaemon {
       const folder = STATE_FOLDERS.find((each) => volumes.includes(each)) ?? STATE_FOLDERS[1]!;
       const traits = await engineTraits(client, signal);
       const settings = containerSettings(this.#node, { image, folder, volume: `${this.#name}_state`, ...traits });
-      // Where another client was faster, that container is as good.
-      await createContainer(client, this.#name, settings, signal);
+      // Where another client was faster, that container is as good; its name is taken a moment before it can be found.
+      if (!(await createContainer(client, this.#name, settings, signal))) {
+        for (let tries = 0; tries < 100; tries++) {
+          if ((await findContainer(client, this.#name, signal)) !== undefined) break;
+          await sleep(100, undefined, { signal });
+        }
+      }
     }
     await startContainer(client, this.#name, signal);
   }
@@ -77,7 +88,8 @@ class ContainerDaemon implements NodeDaemon {
   }
 
   async stop(signal: AbortSignal): Promise<void> {
-    if ((await this.state(signal)) === "running") await stopContainer(this.#client, this.#name, signal);
+    if (["running", "starting"].includes(await this.state(signal)))
+      await stopContainer(this.#client, this.#name, signal);
   }
 
   async remove({ keepState }: { readonly keepState: boolean }, signal: AbortSignal): Promise<void> {

@@ -85,7 +85,7 @@ export async function connectNode(
     case "kubernetes": {
       const daemon = await nodeDaemon(driver, node, options.env);
       const state = await daemon?.state(options.signal);
-      if (daemon !== undefined && state === "running")
+      if (daemon !== undefined && (state === "running" || state === "starting"))
         return connectionOver(Channel.over(await daemon.dial(options.signal)));
       throw new BuildError(`node ${node.name} of builder ${name} is ${state ?? "inactive"}`, {
         code: "BUILDER_UNREACHABLE",
@@ -131,9 +131,12 @@ export async function bootNode(
   const daemon = await nodeDaemon(driver, node, env);
   if (daemon === undefined) return;
   const signal = AbortSignal.timeout(BOOT_MS);
-  if ((await daemon.state(signal)) === "running") return;
-  say(`booting builder ${name}, node ${node.name}`);
-  await daemon.start(signal);
+  const state = await daemon.state(signal);
+  if (state === "running") return;
+  if (state !== "starting") {
+    say(`booting builder ${name}, node ${node.name}`);
+    await daemon.start(signal);
+  }
   for (const deadline = Date.now() + ANSWER_MS; ;) {
     try {
       const patience = AbortSignal.timeout(TRY_MS);

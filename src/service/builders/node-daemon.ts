@@ -3,8 +3,8 @@
 
 import type { Duplex } from "node:stream";
 
-/** What there is of a daemon: nothing at all, something that does not run, one that runs. */
-export type DaemonState = "inactive" | "stopped" | "running";
+/** What there is of a daemon: nothing at all, something that does not run, one that was started just now, one that runs. */
+export type DaemonState = "inactive" | "stopped" | "starting" | "running";
 
 export interface NodeDaemon {
   /** @throws where its host can't be asked. */

@@ -5,6 +5,8 @@ import type { EngineClient, EngineResponse } from "./engine-client.ts";
 
 export interface ContainerState {
   readonly isRunning: boolean;
+  /** By the engine's clock. */
+  readonly startedAtMs: number;
   /** Volumes by name. */
   readonly volumes: readonly string[];
 }
@@ -18,11 +20,12 @@ export async function findContainer(
   const response = await client.call("GET", `/containers/${encodeURIComponent(name)}/json`, signal);
   if (response.status === 404) return undefined;
   const found = JSON.parse(expect(response, 200)) as {
-    State: { Running: boolean; Restarting: boolean };
+    State: { Running: boolean; Restarting: boolean; StartedAt: string };
     Mounts?: readonly { Type: string; Name?: string }[];
   };
   return {
     isRunning: found.State.Running && !found.State.Restarting,
+    startedAtMs: Date.parse(found.State.StartedAt),
     volumes: (found.Mounts ?? []).flatMap(({ Type, Name }) => (Type === "volume" && Name !== undefined ? [Name] : [])),
   };
 }
