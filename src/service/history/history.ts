@@ -97,15 +97,21 @@ export class BuildHistory {
     }
   }
 
-  /** Keeps a blob that a record will name. */
-  addBlob(bytes: Uint8Array): Digest {
+  /** Keeps a blob that a record will name; undefined where it can't be kept, as on a full disk: that fails no build. */
+  addBlob(bytes: Uint8Array): Digest | undefined {
     const digest = digestOf(bytes);
     const path = this.#blobPath(digest);
-    if (!fs.existsSync(path)) {
-      fs.writeFileSync(`${path}.tmp`, bytes, { mode: 0o600 });
-      fs.renameSync(`${path}.tmp`, path);
+    if (fs.existsSync(path)) return digest;
+    const temporary = `${path}.tmp`;
+    try {
+      fs.writeFileSync(temporary, bytes, { mode: 0o600 });
+      fs.renameSync(temporary, path);
+      return digest;
+    } catch (error) {
+      fs.rmSync(temporary, { force: true });
+      if (errnoOf(error) === undefined) throw error;
+      return undefined;
     }
-    return digest;
   }
 
   /** A blob's file, or undefined where no record has it. */
