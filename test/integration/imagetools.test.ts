@@ -147,6 +147,8 @@ suite("imagetools", { skip }, () => {
   });
 
   test("what is shown is what buildx shows", { skip: noBuildx }, () => {
+    // Annotations come in no order in buildx's text.
+    const lines = (text: string) => text.split("\n").toSorted();
     ok(["imagetools", "create", "-t", `${registry.host}/app:1`, digests["amd64"]!, digests["arm64"]!]);
     for (const name of ["HOST/app:1", "HOST/one:1", "HOST/app@AMD64"].map(place)) {
       const formats = [
@@ -168,10 +170,10 @@ suite("imagetools", { skip }, () => {
         const { code, output } = project.slipway(["imagetools", "inspect", ...format, name]);
         const label = `${name} ${format.join(" ")}`;
         assert.equal(code, expected.code, `${label}: ${output}`);
-        if (code === 0) assert.equal(output, expected.stdout, label);
+        if (code !== 0) continue;
+        if (format[1] === "{{.Manifest}}") assert.deepEqual(lines(output), lines(expected.stdout), label);
+        else assert.equal(output, expected.stdout, label);
       }
-      // Annotations come in no order there.
-      const lines = (text: string) => text.split("\n").toSorted();
       const plain = project.slipway(["imagetools", "inspect", name]).output;
       assert.deepEqual(lines(plain), lines(theirs(["inspect", name]).stdout));
     }
