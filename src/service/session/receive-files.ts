@@ -7,7 +7,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { copyTrees } from "../../engine/exporters/index.ts";
-import { decodePacket, PacketType } from "../../formats/fsutil/index.ts";
+import { decodePacket, encodeFin, PacketType } from "../../formats/fsutil/index.ts";
 import { FolderSync } from "./remote-sync.ts";
 import type { PacketCall } from "./send-files.ts";
 
@@ -24,6 +24,7 @@ export async function receiveFiles(call: PacketCall, options: ReceiveFilesOption
   const folder = mkdtempSync(join(tmpdir(), "slipway-output-"));
   mkdirSync(join(folder, "files"));
   const gone = new AbortController();
+  // Once the builder knows that all is here, it gives the call up; its own last word may be lost with that.
   let ended = false;
   const onAbort = () => ended || gone.abort(options.signal.reason);
   options.signal.addEventListener("abort", onAbort, { once: true });
@@ -31,8 +32,14 @@ export async function receiveFiles(call: PacketCall, options: ReceiveFilesOption
     await using receivers = new FolderSync();
     await receivers.receive(
       {
-        batches: untilFin(call.batches, () => (ended = true)),
-        send: (message) => call.send(message),
+        batches: untilFin(call.batches, {
+          hasAll: () => ended,
+          onFin: () => (ended = true),
+        }),
+        send: (message) => {
+          if (decodePacket(message).type === PacketType.fin) ended = true;
+          return call.send(message);
+        },
         end: () => undefined,
       },
       {
@@ -53,12 +60,25 @@ export async function receiveFiles(call: PacketCall, options: ReceiveFilesOption
   }
 }
 
+interface FinWatch {
+  readonly hasAll: () => boolean;
+  readonly onFin: () => void;
+}
+
 /** BuildKit's sender gives the call up after its last word, which must not count as a failure. */
-async function* untilFin(batches: AsyncGenerator<Uint8Array[]>, onFin: () => void): AsyncGenerator<Uint8Array[]> {
-  for await (const batch of batches) {
-    const last = decodePacket(batch.at(-1)!).type === PacketType.fin;
-    if (last) onFin();
-    yield batch;
-    if (last) return;
+async function* untilFin(
+  batches: AsyncGenerator<Uint8Array[]>,
+  { hasAll, onFin }: FinWatch,
+): AsyncGenerator<Uint8Array[]> {
+  try {
+    for await (const batch of batches) {
+      const last = decodePacket(batch.at(-1)!).type === PacketType.fin;
+      if (last) onFin();
+      yield batch;
+      if (last) return;
+    }
+  } catch (error) {
+    if (!hasAll()) throw error;
+    yield [encodeFin()];
   }
 }
