@@ -1,3 +1,4 @@
+export { Arrivals } from "./arrivals.ts";
 export { byteString, bytesOf, fsPath, textOf } from "./bytes.ts";
 export type { ByteString } from "./bytes.ts";
 export { Digester, digestOf, hexOf, isDigest, parseDigest } from "./digest.ts";

@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import { finished } from "node:stream/promises";
 import { gzipSync } from "node:zlib";
 import { digestOf } from "../base/index.ts";
-import { encodeHeader, paddingAfter, TAR_END } from "../formats/archive/index.ts";
+import { encodeHeader, paddingAfter, plainEntry, TAR_END } from "../formats/archive/index.ts";
 import { encodeIndex, encodeManifest, mediaTypes } from "../formats/oci/index.ts";
 import type { Descriptor } from "../formats/oci/index.ts";
 import type { control } from "../formats/proto/index.ts";
@@ -61,20 +61,8 @@ function attestations({ Result, Results }: control.BuildHistoryRecord): control.
 }
 
 function tarEntry(path: string, bytes: Uint8Array): Uint8Array[] {
-  const header = encodeHeader({
-    path,
-    type: "file",
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    mtimeNs: 0n,
-    size: bytes.byteLength,
-    linkname: "",
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: new Map(),
-  });
-  return [header, bytes, Buffer.alloc(paddingAfter(bytes.byteLength))];
+  const header = plainEntry({ path, type: "file", mode: 0o644, size: bytes.byteLength });
+  return [encodeHeader(header), bytes, Buffer.alloc(paddingAfter(bytes.byteLength))];
 }
 
 /** As Go writes the message in JSON. */

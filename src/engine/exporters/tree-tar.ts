@@ -4,7 +4,7 @@
 import * as fs from "node:fs";
 import { byteString, fsPath } from "../../base/index.ts";
 import type { ByteString } from "../../base/index.ts";
-import { encodeHeader, NO_XATTRS, paddingAfter, type TarEntry } from "../../formats/archive/index.ts";
+import { encodeHeader, NO_XATTRS, paddingAfter, plainEntry, type TarEntry } from "../../formats/archive/index.ts";
 import { directContext, type JobContext, throwIfAborted } from "../../system/workers/index.ts";
 import { type SinkTarget, TarSink } from "./sink.ts";
 import { statementFiles, type TreeAttestation } from "./tree-attestations.ts";
@@ -120,21 +120,9 @@ class TreeTar {
 }
 
 function fileEntry(path: ByteString, size: number, seconds: bigint): TarEntry {
-  return { ...folderEntry(path, seconds), type: "file", mode: 0o600, size };
+  return plainEntry({ path, type: "file", mode: 0o600, size, mtimeNs: seconds * SECOND });
 }
 
 function folderEntry(path: ByteString, seconds: bigint): TarEntry {
-  return {
-    path,
-    type: "dir",
-    mode: 0o755,
-    uid: 0,
-    gid: 0,
-    mtimeNs: seconds * SECOND,
-    size: 0,
-    linkname: "",
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: NO_XATTRS,
-  };
+  return plainEntry({ path, type: "dir", mode: 0o755, mtimeNs: seconds * SECOND });
 }

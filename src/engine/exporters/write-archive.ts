@@ -4,7 +4,7 @@
 import * as fs from "node:fs";
 import { BuildError, byteString, Digester } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
-import { encodeHeader, NO_XATTRS, paddingAfter } from "../../formats/archive/index.ts";
+import { encodeHeader, paddingAfter, plainEntry } from "../../formats/archive/index.ts";
 import { directContext, type JobContext } from "../../system/workers/index.ts";
 import { type SinkTarget, TarSink } from "./sink.ts";
 
@@ -71,17 +71,6 @@ export function readBlob(
 
 function header(entry: ArchiveEntry): Buffer {
   const size = entry.kind === "dir" ? 0 : entry.kind === "bytes" ? entry.bytes.byteLength : entry.blob.sizeBytes;
-  return encodeHeader({
-    path: byteString(entry.path),
-    type: entry.kind === "dir" ? "dir" : "file",
-    mode: entry.mode,
-    uid: 0,
-    gid: 0,
-    mtimeNs: 0n,
-    size,
-    linkname: "",
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: NO_XATTRS,
-  });
+  const type = entry.kind === "dir" ? "dir" : "file";
+  return encodeHeader(plainEntry({ path: byteString(entry.path), type, mode: entry.mode, size }));
 }

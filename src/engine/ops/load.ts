@@ -1,10 +1,9 @@
 // From a definition's ops to the solver's vertexes. Counterpart: moby/buildkit solver/llbsolver/vertex.go.
 
 import { BuildError } from "../../base/index.ts";
-import { normalizePlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
 import { pb } from "../../formats/proto/index.ts";
-import { decodeDefinition } from "../../graph/llb/index.ts";
+import { decodeDefinition, platformFromPb } from "../../graph/llb/index.ts";
 import type { DecodedOp } from "../../graph/llb/index.ts";
 import type { Edge, Vertex } from "../../graph/solver/index.ts";
 import type { SolveContext } from "./context.ts";
@@ -64,7 +63,12 @@ function makeVertex(decoded: DecodedOp, known: ReadonlyMap<string, Vertex>, cont
   // A folder that names no session is that of whoever asks, and so is all that is made of it.
   const isAskers = op.op.case === "source" && isUnnamedLocal(op.op.value);
   const scope = isAskers || inputs.some(({ vertex }) => vertex.scope !== undefined) ? context.session.id : undefined;
-  const sys: VertexSys = { op, metadata, platform: platformOf(op, context.platform), context };
+  const sys: VertexSys = {
+    op,
+    metadata,
+    platform: op.platform === undefined ? context.platform : platformFromPb(op.platform),
+    context,
+  };
   return {
     digest,
     inputs,
@@ -81,18 +85,6 @@ function makeVertex(decoded: DecodedOp, known: ReadonlyMap<string, Vertex>, cont
 
 function isUnnamedLocal({ identifier, attrs }: pb.SourceOp): boolean {
   return identifier.startsWith("local://") && attrs["local.session"] === undefined;
-}
-
-function platformOf(op: pb.Op, fallback: Platform): Platform {
-  if (op.platform === undefined) return fallback;
-  const { OS, Architecture, Variant, OSVersion, OSFeatures } = op.platform;
-  return normalizePlatform({
-    os: OS,
-    architecture: Architecture,
-    ...(Variant ? { variant: Variant } : {}),
-    ...(OSVersion ? { osVersion: OSVersion } : {}),
-    ...(OSFeatures.length > 0 ? { osFeatures: OSFeatures } : {}),
-  });
 }
 
 function nameOf(op: pb.Op, inputs: readonly Edge[]): string {

@@ -24,5 +24,10 @@ export interface TarEntry {
   readonly xattrs: ReadonlyMap<string, Buffer>;
 }
 
+/** A file or folder that no disk has: root's, of 1970 unless told otherwise, with nothing unusual. */
+export function plainEntry(entry: Pick<TarEntry, "path" | "type" | "mode"> & Partial<TarEntry>): TarEntry {
+  return { uid: 0, gid: 0, mtimeNs: 0n, size: 0, linkname: "", devMajor: 0, devMinor: 0, xattrs: NO_XATTRS, ...entry };
+}
+
 export const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 export const BLOCK = 512;

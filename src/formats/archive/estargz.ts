@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { byteString, Digester, digestOf, textOf } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import { goJson } from "../oci/index.ts";
-import { NO_XATTRS, type TarEntry } from "./entry.ts";
+import { plainEntry, type TarEntry } from "./entry.ts";
 import { encodeHeader, paddingAfter, TAR_END } from "./tar-writer.ts";
 
 export interface EstargzOptions {
@@ -176,19 +176,7 @@ export class EstargzWriter {
 }
 
 function tocHeader(size: number): TarEntry {
-  return {
-    path: byteString(TOC_NAME),
-    type: "file",
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    mtimeNs: 0n,
-    size,
-    linkname: "",
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: NO_XATTRS,
-  };
+  return plainEntry({ path: byteString(TOC_NAME), type: "file", mode: 0, size });
 }
 
 /** RFC 3339 in whole seconds; undefined for 1970, which the table leaves out. */

@@ -1,6 +1,6 @@
 export { Compressor, decompress, DEFAULT_LEVEL, detectCompression } from "./compression.ts";
 export type { Compression, CompressorOptions } from "./compression.ts";
-export { NO_XATTRS } from "./entry.ts";
+export { NO_XATTRS, plainEntry } from "./entry.ts";
 export type { EntryType, TarEntry } from "./entry.ts";
 export { EstargzWriter } from "./estargz.ts";
 export { TarReader } from "./tar-reader.ts";

@@ -6,10 +6,10 @@ import { randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { BuildError, parseDigest, raceAbort } from "../../base/index.ts";
-import { normalizePlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
 import { gateway } from "../../formats/proto/index.ts";
 import type { pb, worker } from "../../formats/proto/index.ts";
+import { platformFromPb } from "../../graph/llb/index.ts";
 import { GATEWAY_CAPS, LLB_CAPS } from "./caps.ts";
 import type { FrontendResult, GatewayClient, GatewayRef } from "./port.ts";
 import { fromResultMessage, toResultMessage } from "./result.ts";
@@ -273,15 +273,7 @@ function deprecated(
 }
 
 function platformOf(platform: pb.Platform | undefined): Platform | undefined {
-  if (platform === undefined) return undefined;
-  const { OS, Architecture, Variant, OSVersion, OSFeatures } = platform;
-  return normalizePlatform({
-    os: OS,
-    architecture: Architecture,
-    ...(Variant ? { variant: Variant } : {}),
-    ...(OSVersion ? { osVersion: OSVersion } : {}),
-    ...(OSFeatures.length > 0 ? { osFeatures: OSFeatures } : {}),
-  });
+  return platform === undefined ? undefined : platformFromPb(platform);
 }
 
 function modeOf(mode: string): "default" | "pull" | "local" | undefined {

@@ -9,7 +9,7 @@ export type { ExecOptions, MountOptions, ProxyEnv, SecretOptions, SshOptions } f
 export { parseOwnership } from "./file.ts";
 export type { CopyAction, FileAction, Ownership } from "./file.ts";
 export { DiffVertex } from "./merge.ts";
-export { defaultPlatform } from "./platform.ts";
+export { defaultPlatform, platformFromPb, platformToPb } from "./platform.ts";
 export type { Platform } from "./platform.ts";
 export {
   goJson,

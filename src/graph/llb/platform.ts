@@ -2,7 +2,7 @@
 
 import { create } from "@bufbuild/protobuf";
 import type { Platform } from "../../formats/oci/index.ts";
-import { hostPlatform } from "../../formats/oci/index.ts";
+import { hostPlatform, normalizePlatform } from "../../formats/oci/index.ts";
 import { pb } from "../../formats/proto/index.ts";
 
 export type { Platform };
@@ -10,6 +10,17 @@ export type { Platform };
 /** The platform of this machine, normalised. */
 export function defaultPlatform(): Platform {
   return hostPlatform();
+}
+
+/** The platform that a message names, normalised. */
+export function platformFromPb({ OS, Architecture, Variant, OSVersion, OSFeatures }: pb.Platform): Platform {
+  return normalizePlatform({
+    os: OS,
+    architecture: Architecture,
+    ...(Variant ? { variant: Variant } : {}),
+    ...(OSVersion ? { osVersion: OSVersion } : {}),
+    ...(OSFeatures.length > 0 ? { osFeatures: OSFeatures } : {}),
+  });
 }
 
 export function platformToPb(platform: Platform): pb.Platform {

@@ -3,7 +3,7 @@
 
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError, raceAbort } from "../../base/index.ts";
+import { Arrivals, BuildError, raceAbort } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
 import type { LlbBridge } from "../../frontends/gateway/index.ts";
 import { BuildLog } from "../history/index.ts";
@@ -30,8 +30,7 @@ export class RunningBuild extends BuildLog {
 
 export class Builds {
   readonly #dir: string;
-  readonly #builds = new Map<string, RunningBuild>();
-  readonly #arrivals = new Map<string, Set<() => void>>();
+  readonly #builds = new Arrivals<RunningBuild>();
   #count = 0;
   #draining = false;
   #onEnd: (() => void) | undefined;
@@ -58,7 +57,7 @@ export class Builds {
   start(ref: string): RunningBuild {
     if (ref === "")
       throw new BuildError("a build without a Ref", { code: "INVALID_REQUEST", status: "InvalidArgument" });
-    if (this.#builds.has(ref))
+    if (this.#builds.find(ref) !== undefined)
       throw new BuildError(`job ID ${ref} already exists`, { code: "BUILD_EXISTS", status: "AlreadyExists" });
     if (this.#draining) {
       throw new BuildError("the daemon is about to end and takes no more builds", {
@@ -68,10 +67,7 @@ export class Builds {
       });
     }
     const build = new RunningBuild(ref, join(this.#dir, `${++this.#count}.log`));
-    this.#builds.set(ref, build);
-    const waiting = this.#arrivals.get(ref);
-    this.#arrivals.delete(ref);
-    for (const wake of waiting ?? []) wake();
+    this.#builds.add(ref, build);
     return build;
   }
 
@@ -79,37 +75,20 @@ export class Builds {
   release(build: RunningBuild): void {
     this.#onEnd?.();
     setTimeout(() => {
-      if (this.#builds.get(build.ref) === build) this.#builds.delete(build.ref);
+      if (this.#builds.find(build.ref) === build) this.#builds.delete(build.ref);
       build.log.close();
       rmSync(build.log.path, { force: true });
     }, KEPT_MS).unref();
   }
 
   find(ref: string): RunningBuild | undefined {
-    return this.#builds.get(ref);
+    return this.#builds.find(ref);
   }
 
   /** The build of a name, once it is there. @throws BUILD_UNKNOWN. */
   async get(ref: string, signal: AbortSignal): Promise<RunningBuild> {
-    const deadline = AbortSignal.timeout(ARRIVAL_MS);
-    const stop = AbortSignal.any([signal, deadline]);
-    while (!stop.aborted) {
-      const build = this.#builds.get(ref);
-      if (build !== undefined) return build;
-      await new Promise<void>((resolve) => {
-        const waiting = this.#arrivals.get(ref) ?? new Set();
-        this.#arrivals.set(ref, waiting);
-        const wake = () => {
-          waiting.delete(wake);
-          if (waiting.size === 0 && this.#arrivals.get(ref) === waiting) this.#arrivals.delete(ref);
-          stop.removeEventListener("abort", wake);
-          resolve();
-        };
-        waiting.add(wake);
-        stop.addEventListener("abort", wake, { once: true });
-      });
-    }
-    signal.throwIfAborted();
+    const build = await this.#builds.get(ref, ARRIVAL_MS, signal);
+    if (build !== undefined) return build;
     throw unknownBuild(ref);
   }
 

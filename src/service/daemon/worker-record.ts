@@ -10,6 +10,7 @@ import { errnoOf } from "../../base/index.ts";
 import { hostPlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
 import { worker } from "../../formats/proto/index.ts";
+import { platformToPb } from "../../graph/llb/index.ts";
 import type { PrunePolicy } from "../../storage/refs/index.ts";
 
 export interface WorkerFacts {
@@ -33,13 +34,7 @@ export function workerRecord(facts: WorkerFacts): worker.WorkerRecord {
       "org.mobyproject.buildkit.worker.snapshotter": facts.snapshotter,
       ...facts.labels,
     },
-    platforms: platforms.map(({ os, architecture, variant, osVersion, osFeatures }) => ({
-      OS: os,
-      Architecture: architecture,
-      Variant: variant ?? "",
-      OSVersion: osVersion ?? "",
-      OSFeatures: [...(osFeatures ?? [])],
-    })),
+    platforms: platforms.map(platformToPb),
     GCPolicy: facts.policies.map(({ all, keepDurationMs, reservedBytes, maxUsedBytes, minFreeBytes, filters }) => ({
       all,
       keepDuration: BigInt(Math.round(keepDurationMs ?? 0)) * 1_000_000n,

@@ -6,6 +6,7 @@ import { BuildError, parseDigest } from "../../base/index.ts";
 import { normalizePlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
 import { gateway, type pb } from "../../formats/proto/index.ts";
+import { platformToPb } from "../../graph/llb/index.ts";
 import type {
   GatewayClient,
   GatewayRef,
@@ -60,7 +61,7 @@ export class RemoteGateway implements GatewayClient {
         Ref: ref,
         ResolveMode: resolveMode ?? "",
         LogName: logName ?? "",
-        ...(platform === undefined ? {} : { Platform: platformMessage(platform) }),
+        ...(platform === undefined ? {} : { Platform: platformToPb(platform) }),
         ...(ociStore === undefined
           ? {}
           : { ResolverType: 1, SessionID: ociStore.sessionId, StoreID: ociStore.storeId }),
@@ -189,14 +190,4 @@ export function readFrontendEnvironment(env: Readonly<Record<string, string | un
     status: "FailedPrecondition",
     hint: "it is started by a builder, for a Dockerfile whose first line is `# syntax=IMAGE`",
   });
-}
-
-function platformMessage({ os, architecture, variant, osVersion, osFeatures }: Platform) {
-  return {
-    OS: os,
-    Architecture: architecture,
-    Variant: variant ?? "",
-    OSVersion: osVersion ?? "",
-    OSFeatures: [...(osFeatures ?? [])],
-  };
 }

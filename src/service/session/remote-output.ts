@@ -3,7 +3,7 @@
 
 import { Writable } from "node:stream";
 import { filesync } from "../../formats/proto/index.ts";
-import { encodeBytesMessage, Metadata } from "../../system/rpc/index.ts";
+import { encodeBytesMessage, Metadata, settle } from "../../system/rpc/index.ts";
 import type { ClientCall } from "../../system/rpc/index.ts";
 import type { SessionConnection } from "./remote-connection.ts";
 
@@ -53,14 +53,4 @@ export class RemoteFile {
       }
     }
   }
-}
-
-async function settle(sent: Promise<void>, callback: (error?: Error | null) => void): Promise<void> {
-  let failure: Error | null = null;
-  try {
-    await sent;
-  } catch (error) {
-    failure = error instanceof Error ? error : new Error(String(error));
-  }
-  callback(failure);
 }

@@ -1,7 +1,7 @@
 // All sessions of a daemon, by id. Builds may ask for one that is still on its way: they wait.
 // Counterpart: moby/buildkit session/manager.go.
 
-import { BuildError } from "../../base/index.ts";
+import { Arrivals, BuildError } from "../../base/index.ts";
 import type { ServerCall } from "../../system/rpc/index.ts";
 import { SessionConnection } from "./remote-connection.ts";
 
@@ -11,8 +11,7 @@ const ARRIVAL_MS = 10_000;
 const MAX_SESSIONS = 10_000;
 
 export class RemoteSessions {
-  readonly #sessions = new Map<string, SessionConnection>();
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #sessions = new Arrivals<SessionConnection>();
 
   get size(): number {
     return this.#sessions.size;
@@ -22,14 +21,11 @@ export class RemoteSessions {
   async accept(call: ServerCall): Promise<void> {
     const connection = SessionConnection.over(call);
     const { id } = connection;
-    if (this.#sessions.has(id) || this.#sessions.size >= MAX_SESSIONS) {
+    if (this.#sessions.find(id) !== undefined || this.#sessions.size >= MAX_SESSIONS) {
       await connection.close();
       throw new BuildError(`session ${id} is there already`, { code: "SESSION_EXISTS", status: "AlreadyExists" });
     }
-    this.#sessions.set(id, connection);
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    for (const wake of waiting ?? []) wake();
+    this.#sessions.add(id, connection);
     try {
       await Promise.race([connection.channel.closed, connection.watch()]);
     } finally {
@@ -39,31 +35,13 @@ export class RemoteSessions {
   }
 
   find(id: string): SessionConnection | undefined {
-    return this.#sessions.get(id);
+    return this.#sessions.find(id);
   }
 
   /** The session, once it is there. @throws SESSION_UNKNOWN when it does not come; `signal.reason`. */
   async get(id: string, signal?: AbortSignal): Promise<SessionConnection> {
-    const found = this.#sessions.get(id);
-    if (found !== undefined) return found;
-    const deadline = AbortSignal.timeout(ARRIVAL_MS);
-    const stop = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
-    await new Promise<void>((resolve) => {
-      const waiting = this.#waiting.get(id) ?? new Set();
-      this.#waiting.set(id, waiting);
-      const wake = () => {
-        waiting.delete(wake);
-        if (waiting.size === 0 && this.#waiting.get(id) === waiting) this.#waiting.delete(id);
-        stop.removeEventListener("abort", wake);
-        resolve();
-      };
-      waiting.add(wake);
-      stop.addEventListener("abort", wake, { once: true });
-      if (stop.aborted) wake();
-    });
-    signal?.throwIfAborted();
-    const come = this.#sessions.get(id);
-    if (come !== undefined) return come;
+    const session = await this.#sessions.get(id, ARRIVAL_MS, signal);
+    if (session !== undefined) return session;
     throw new BuildError(`no active session for ${id}`, {
       code: "SESSION_UNKNOWN",
       status: "NotFound",

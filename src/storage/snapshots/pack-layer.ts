@@ -12,6 +12,7 @@ import {
   type EntryType,
   EstargzWriter,
   NO_XATTRS,
+  plainEntry,
   OPAQUE_NAME,
   paddingAfter,
   TAR_END,
@@ -250,19 +251,7 @@ const TYPES = new Map<number, EntryType>([
 ]);
 
 function marker(path: string): TarEntry {
-  return {
-    path,
-    type: "file",
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    mtimeNs: 0n,
-    size: 0,
-    linkname: "",
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: NO_XATTRS,
-  };
+  return plainEntry({ path, type: "file", mode: 0 });
 }
 
 function reservedName(path: string): BuildError {

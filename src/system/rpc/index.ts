@@ -11,6 +11,6 @@ export { serviceClient } from "./service.ts";
 export type { ServiceClient, ServiceImplementation } from "./service.ts";
 export { codeOf, RpcError, StatusCode, toRpcError } from "./status.ts";
 export type { StatusDetail } from "./status.ts";
-export { decodeBytesMessage, encodeBytesMessage, tunnelOver } from "./tunnel.ts";
+export { decodeBytesMessage, encodeBytesMessage, settle, tunnelOver } from "./tunnel.ts";
 export type { TunnelOptions } from "./tunnel.ts";
 export { ReturnedError, returnedError, wireError } from "./wire-error.ts";

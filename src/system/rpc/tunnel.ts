@@ -75,7 +75,8 @@ export function tunnelOver(call: TunnelCall, options: TunnelOptions = {}): Duple
   return duplex;
 }
 
-async function settle(sent: Promise<void>, callback: (error?: Error | null) => void): Promise<void> {
+/** Ends a write of a node stream as `sent` ends. */
+export async function settle(sent: Promise<void>, callback: (error?: Error | null) => void): Promise<void> {
   let failure: Error | null = null;
   try {
     await sent;
