@@ -2,21 +2,19 @@
 // Counterpart: moby/buildkit client.
 
 import { clone, create } from "@bufbuild/protobuf";
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { createHash, randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { once } from "node:events";
-import { PassThrough } from "node:stream";
 import { BuildError, digestOf } from "../../base/index.ts";
 import { DockerCredentials } from "../../distribution/index.ts";
-import type { ImageLoader, SessionPort } from "../../engine/index.ts";
-import { putLocalCacheIndex } from "../../engine/cache/index.ts";
-import { readDescriptor, tryParseReference } from "../../formats/oci/index.ts";
+import type { SessionPort } from "../../engine/index.ts";
 import { control } from "../../formats/proto/index.ts";
-import type { gateway } from "../../formats/proto/index.ts";
 import { exportsFreely } from "./features.ts";
 import { refuseClassicEngine } from "./refuse.ts";
 import { RemoteHistory } from "./remote-history.ts";
+import { layoutOutput, nameLayout, startLoad } from "./remote-outputs.ts";
+import type { Load } from "./remote-outputs.ts";
+import { answers, converted } from "./remote-results.ts";
+import { remoteFilter, toUsageRecord } from "./remote-usage.ts";
 import { cachePlaces, fromRemote, openSession, solveRemotely } from "../client/index.ts";
 import type { BuildkitConnection, OpenedSession } from "../client/index.ts";
 import type {
@@ -239,45 +237,6 @@ function newId(): string {
   return randomBytes(15).toString("hex").slice(0, 25);
 }
 
-/** The folder of an output that is a layout of its own, written through the session's store. */
-function layoutOutput({ Exporters }: control.SolveRequest, session: SessionPort): string | undefined {
-  for (const [index, { Type }] of Exporters.entries()) {
-    const target = session.output(index);
-    if ((Type === "oci" || Type === "docker") && target?.kind === "directory") return target.path;
-  }
-  return undefined;
-}
-
-/** Counterpart: moby/buildkit client/solve.go, what it does once a solve is over. */
-async function nameLayout(folder: string, response: ExporterResponse): Promise<void> {
-  const text = response["containerimage.descriptor"];
-  if (text === undefined) return;
-  const descriptor = readDescriptor(
-    JSON.parse(Buffer.from(text, "base64").toString("utf8")),
-    "containerimage.descriptor",
-  );
-  const names = (response["image.name"] ?? "").split(",").filter((name) => name !== "");
-  if (names.length === 0) return putLocalCacheIndex(folder, "latest", descriptor);
-  for (const name of names) {
-    const annotations = { ...descriptor.annotations, "io.containerd.image.name": name };
-    await putLocalCacheIndex(folder, tryParseReference(name)?.tag ?? "latest", { ...descriptor, annotations });
-  }
-}
-
-interface Load {
-  readonly stream: PassThrough;
-  readonly done: Promise<void>;
-}
-
-function startLoad(loader: ImageLoader, signal: AbortSignal): Load {
-  const stream = new PassThrough({ highWaterMark: 1 << 20 });
-  const done = loader.loadArchive(async (into) => {
-    for await (const chunk of stream) if (!into.write(chunk)) await once(into, "drain");
-  }, signal);
-  done.catch((error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))));
-  return { stream, done };
-}
-
 /** Builds of the same folders from the same machine send what changed alone. */
 async function sharedKey(session: SessionPort): Promise<string> {
   const hash = createHash("sha256").update(hostname());
@@ -287,63 +246,6 @@ async function sharedKey(session: SessionPort): Promise<string> {
     folder?.release?.();
   }
   return hash.digest("hex").slice(0, 40);
-}
-
-function answers(result: gateway.Result | undefined): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(result?.metadata ?? {}).map(([name, bytes]) => [name, Buffer.from(bytes).toString("utf8")]),
-  );
-}
-
-function converted(result: gateway.Result | undefined): Converted {
-  const metadata = result?.metadata ?? {};
-  const platforms = metadata["refs.platforms"];
-  const config = (key: string) => metadata[key] ?? new Uint8Array();
-  if (result?.result.case === "refs") {
-    const { Platforms: listed = [] } = (
-      platforms === undefined ? {} : JSON.parse(Buffer.from(platforms).toString("utf8"))
-    ) as { Platforms?: readonly { ID: string }[] };
-    const { refs } = result.result.value;
-    const keys = listed.length > 0 ? listed.map(({ ID }) => ID) : Object.keys(refs).toSorted();
-    return {
-      multiPlatform: true,
-      builds: keys.flatMap((key) => {
-        const definition = refs[key]?.def;
-        return definition === undefined ? [] : [{ key, definition, config: config(`containerimage.config/${key}`) }];
-      }),
-    };
-  }
-  const definition = result?.result.case === "ref" ? result.result.value.def : undefined;
-  if (definition === undefined) {
-    throw new BuildError("the builder gives no definition of the target", {
-      code: "BUILDER_LACKS",
-      status: "Unimplemented",
-      hint: "targets as contexts need BuildKit 0.8 or newer",
-    });
-  }
-  return { multiPlatform: false, builds: [{ key: "", definition, config: config("containerimage.config") }] };
-}
-
-function toUsageRecord(record: control.UsageRecord): UsageRecord {
-  return {
-    id: record.ID,
-    parents: record.Parents.length > 0 ? record.Parents : record.Parent === "" ? [] : [record.Parent],
-    type: record.RecordType,
-    description: record.Description,
-    sizeBytes: Number(record.Size),
-    createdAtMs: record.CreatedAt === undefined ? 0 : timestampMs(record.CreatedAt),
-    lastUsedAtMs: record.LastUsedAt === undefined ? undefined : timestampMs(record.LastUsedAt),
-    usageCount: Number(record.UsageCount),
-    inUse: record.InUse,
-    mutable: record.Mutable,
-    shared: record.Shared,
-  };
-}
-
-/** containerd's filters, from buildx's. */
-function remoteFilter(text: string): string {
-  if (text === "private") return "shared==false";
-  return text.replace(/^([a-z]+)=(?=[^=~])/, "$1==");
 }
 
 /** A step of progress that only warns. */
