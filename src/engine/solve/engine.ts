@@ -4,13 +4,12 @@
 import { availableParallelism } from "node:os";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError, TaskScope, digestOf, isBuildError } from "../../base/index.ts";
+import { TaskScope, digestOf, isBuildError } from "../../base/index.ts";
 import { RegistryClient, DockerCredentials, Transport } from "../../distribution/index.ts";
 import type { RegistriesSettings, RegistryPusher } from "../../distribution/index.ts";
 import { hostPlatform } from "../../formats/oci/index.ts";
 import type { Platform } from "../../formats/oci/index.ts";
 import type { control } from "../../formats/proto/index.ts";
-import { dockerfileFrontend, isBuiltIn } from "../../frontends/dockerfile/index.ts";
 import { parseAttestations } from "../../frontends/gateway/index.ts";
 import type { Frontend, FrontendRequest, FrontendResult } from "../../frontends/gateway/index.ts";
 import { Solver } from "../../graph/solver/index.ts";
@@ -38,13 +37,11 @@ import { attestationsOf, recordedProvenance } from "./attest.ts";
 import type { FrontendTrace } from "./attest.ts";
 import { runExporters } from "./export.ts";
 import type { BuiltPlatform } from "./export.ts";
-import { EngineGateway } from "./gateway.ts";
-import { runFrontendImage } from "./frontend-image.ts";
+import { Frontends } from "./frontends.ts";
 import { keptRef } from "./kept-ref.ts";
 import { ProgressStream } from "./progress-stream.ts";
 import { EngineResults } from "./result-store.ts";
-import { withStandIns, type ImageResolver } from "./stand-in.ts";
-import { definitionResult } from "./definition-result.ts";
+import { withStandIns } from "./stand-in.ts";
 import { refuseForeignSteps } from "./foreign-steps.ts";
 import { newLogDir } from "./step-logs.ts";
 
@@ -94,14 +91,8 @@ export class Engine implements AsyncDisposable {
   readonly workers: WorkerPool;
   readonly #options: EngineOptions;
   readonly #solver: Solver<EngineResult>;
-  /** What frontends resolve images with. */
-  readonly #bases: ImageResolver;
-  readonly #layouts: OciLayoutSource;
+  readonly #frontends: Frontends;
   readonly #transport = new Transport({ retry: { attempts: 4 } });
-  readonly #web: HttpSource;
-  /** Made when the first container needs it. */
-  readonly #executor: () => RuntimeExecutor;
-  readonly #git: GitSource;
   readonly #repositories: CacheMounts;
   readonly #notes = new Set<(text: string) => void>();
   readonly #caches: Caches;
@@ -115,25 +106,25 @@ export class Engine implements AsyncDisposable {
     this.store = store;
     this.#client = client;
     this.workers = workers;
-    this.#bases = options.standInBases === true ? withStandIns({ images, engine: this }) : images;
-    this.#layouts = new OciLayoutSource(store.content, sessions);
-    this.#web = new HttpSource({ refs: store.refs, records: store.sources, transport: this.#transport });
+    const layouts = new OciLayoutSource(store.content, sessions);
+    const web = new HttpSource({ refs: store.refs, records: store.sources, transport: this.#transport });
     this.cacheMounts = new CacheMounts(join(options.root, "cachemounts"), store.db);
     // What clients sent is nobody else's to read.
     const sent = join(options.root, "contexts");
     mkdirSync(sent, { recursive: true, mode: 0o700 });
     this.sentFolders = new CacheMounts(sent, store.db, { table: "sent_folders" });
     this.#repositories = new CacheMounts(join(options.root, "git"), store.db, { table: "git_repositories" });
-    this.#git = new GitSource({
+    const git = new GitSource({
       refs: store.refs,
       records: store.sources,
       repositories: this.#repositories,
       root: options.root,
       runDir: join(store.lock.runDir, "git"),
     });
-    let executor: RuntimeExecutor | undefined;
-    this.#executor = () =>
-      (executor ??= new RuntimeExecutor({
+    // Made when the first container needs it.
+    let made: RuntimeExecutor | undefined;
+    const executor = () =>
+      (made ??= new RuntimeExecutor({
         runDir: store.lock.runDir,
         privateMounts: process.env["SLIPWAY_NAMESPACE"] === "private",
         dns: options.dns,
@@ -144,7 +135,18 @@ export class Engine implements AsyncDisposable {
       workers,
       runDir: join(store.lock.runDir, "steps"),
       statCacheDir: join(options.root, "statcache"),
-      executor: this.#executor,
+      executor,
+    });
+    this.#frontends = new Frontends({
+      // What frontends resolve images with.
+      images: options.standInBases === true ? withStandIns({ images, engine: this }) : images,
+      layouts,
+      web,
+      git,
+      refs: store.refs,
+      platforms: () => this.platforms(),
+      executor,
+      checkFrontend: options.checkFrontend,
     });
     this.#lost = lost;
     const remoteResults = new RemoteResults(store.refs);
@@ -177,9 +179,9 @@ export class Engine implements AsyncDisposable {
       resolveOp: opResolver(host, {
         refs: store.refs,
         images,
-        layouts: this.#layouts,
-        web: this.#web,
-        git: this.#git,
+        layouts,
+        web,
+        git,
         keptRef: (manifest) => keptRef(store, manifest),
       }),
     });
@@ -261,7 +263,7 @@ export class Engine implements AsyncDisposable {
     try {
       const trace: FrontendTrace = { images: [], edges: [], requests: [], job };
       const build = { job, context, progress, trace, ready: () => importing };
-      const result = await this.#frontend(request, build, options);
+      const result = await this.#frontends.run(request, build, options);
       await importing;
       // A question that the frontend answered: nothing is built or exported.
       if (result.builds.length === 0) return answerOf(result);
@@ -306,7 +308,7 @@ export class Engine implements AsyncDisposable {
     });
     const job = this.#solver.job(progress);
     try {
-      return await this.#frontend(
+      return await this.#frontends.run(
         request,
         { job, context, progress, trace: { images: [], edges: [], requests: [], job } },
         options,
@@ -449,59 +451,6 @@ export class Engine implements AsyncDisposable {
     await this.#transport[Symbol.asyncDispose]();
   }
 
-  async #frontend(
-    request: control.SolveRequest,
-    build: FrontendBuild,
-    { frontend, signal }: EngineSolveOptions,
-  ): Promise<FrontendResult> {
-    const { Frontend: name, FrontendAttrs: options, FrontendInputs: inputs } = request;
-    if (frontend !== undefined) return frontend(this.#gateway({ frontend: name, options, inputs }, build), signal);
-    if (name === "")
-      return definitionResult(request, this.#gateway({ frontend: name, options, inputs }, build), signal);
-    return this.#runFrontend({ frontend: name, options, inputs }, build, signal);
-  }
-
-  #gateway({ options, inputs }: FrontendRequest, build: FrontendBuild): EngineGateway {
-    return new EngineGateway({
-      ...build,
-      options,
-      inputs,
-      platforms: [build.context.platform],
-      images: this.#bases,
-      layouts: this.#layouts,
-      web: this.#web,
-      git: this.#git,
-      refs: this.store.refs,
-      checkFrontend: this.#options.checkFrontend,
-      runFrontend: (request, signal) => this.#runFrontend(request, build, signal),
-    });
-  }
-
-  async #runFrontend(request: FrontendRequest, build: FrontendBuild, signal: AbortSignal): Promise<FrontendResult> {
-    const { frontend, options } = request;
-    this.#options.checkFrontend?.(request);
-    const source = options["source"] ?? "";
-    if (frontend === "gateway.v0" && !isBuiltIn(source)) {
-      build.trace.requests.push(request);
-      const { job, context, progress } = build;
-      const gateway = this.#gateway(request, build);
-      const platforms = this.platforms();
-      return runFrontendImage(
-        { source, gateway, platforms, job, context, progress, refs: this.store.refs, executor: this.#executor() },
-        signal,
-      );
-    }
-    if (frontend !== "gateway.v0" && frontend !== "dockerfile.v0") {
-      throw new BuildError(`frontend ${JSON.stringify(frontend)} is not supported by this builder yet`, {
-        code: "UNSUPPORTED",
-        status: "Unimplemented",
-      });
-    }
-    // Provenance tells what ran: images of the Dockerfile frontend are served by the built-in one.
-    build.trace.requests.push({ ...request, frontend: "dockerfile.v0" });
-    return dockerfileFrontend(this.#gateway(request, build), signal);
-  }
-
   async #build(
     result: FrontendResult,
     job: Job<EngineResult>,
@@ -551,15 +500,6 @@ interface EngineParts {
   readonly lost: LostLayers;
   readonly client: RegistryClient;
   readonly sessions: SessionStores;
-}
-
-/** What the frontends of one build share. */
-interface FrontendBuild {
-  readonly job: Job<EngineResult>;
-  readonly context: SolveContext;
-  readonly progress: ProgressStream;
-  readonly trace: FrontendTrace;
-  readonly ready?: () => Promise<unknown>;
 }
 
 interface BuildRun {
