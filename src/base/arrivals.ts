@@ -1,5 +1,6 @@
 // Things by name that may be asked for before they are there: a build before its client has started it, a session before it has joined.
 
+/** Values by name, waited for where they are not there yet. */
 export class Arrivals<T> {
   readonly #there = new Map<string, T>();
   readonly #waiting = new Map<string, Set<() => void>>();

@@ -19,6 +19,7 @@ const KNOWN_ENTITLEMENTS = ["network.host", "security.insecure"];
 /** What systemd hands over starts here. */
 const FIRST_FD = 3;
 
+/** Resolves with the exit code once the daemon has ended. @throws what is wrong with its configuration, sockets and store. */
 export async function serveDaemon(
   { flags, shell, root: rootGiven, debug }: Invocation,
   version: string,

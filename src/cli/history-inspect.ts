@@ -12,6 +12,7 @@ import { renderTemplate } from "./template.ts";
 /** Frontend attributes that have a line of their own, or are told in lists. */
 const TOLD = ["frontend.caps", "context", "filename", "target", "platform", "vcs:source", "vcs:revision"];
 
+/** Writes the page of a record, or its JSON. Resolves with the exit code. */
 export async function inspectRecord(
   { flags, shell }: Invocation,
   builder: Builder,

@@ -6,10 +6,12 @@ import { rpc } from "../formats/proto/index.ts";
 import type { control } from "../formats/proto/index.ts";
 import type { Builder, BuildRecord } from "../service/builders/index.ts";
 
+/** When the build began, in ms since 1970; 0 where the record does not say. */
 export function createdMs(record: control.BuildHistoryRecord): number {
   return record.CreatedAt === undefined ? 0 : timestampMs(record.CreatedAt);
 }
 
+/** In buildx's words: Running, Completed, Canceled or Error. */
 export function statusOf({ record, isRunning }: BuildRecord): string {
   if (isRunning) return "Running";
   if (record.error === undefined) return "Completed";
@@ -24,6 +26,7 @@ export function buildName({ FrontendAttrs: attributes, Exporters }: control.Buil
   return target === undefined || target === "" ? place : `${place} (${target})`;
 }
 
+/** As buildx writes durations: `3.2s`, `2m  5s`. */
 export function shortDuration(ms: number): string {
   const seconds = ms / 1000;
   if (seconds < 60) return `${seconds.toFixed(1)}s`;

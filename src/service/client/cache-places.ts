@@ -20,6 +20,7 @@ type Entry = Pick<control.CacheOptionsEntry, "Type" | "Attrs">;
 /** What our engine does with a cache and BuildKit does not know. */
 const OWN_ATTRIBUTES = ["mounts", "mount-scope", "max-size", "max-age", "explain"];
 
+/** What of a request's caches lies in folders of this machine. Makes folders that are to be written. @throws system errors. */
 export function cachePlaces(cache: control.CacheOptions | undefined, onWarning: (text: string) => void): CachePlaces {
   const stores = new Map<string, string>();
   const tags = new Map<string, string>();

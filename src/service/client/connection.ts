@@ -16,6 +16,7 @@ export interface BuildkitConnection extends AsyncDisposable {
   readonly gateway: GatewayClient;
 }
 
+/** The services at the other end of a channel, which is closed with the connection. */
 export function connectionOver(channel: Channel): BuildkitConnection {
   return {
     channel,

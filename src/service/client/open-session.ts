@@ -23,6 +23,7 @@ export interface OpenSessionOptions extends ServeSessionOptions {
   readonly sharedKey: string;
 }
 
+/** The session is there for builds at once, and until the caller disposes it. */
 export function openSession(
   { channel }: BuildkitConnection,
   session: SessionPort,

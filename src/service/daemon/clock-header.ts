@@ -3,6 +3,7 @@
 import { Metadata } from "../../system/rpc/index.ts";
 import type { ServerCall } from "../../system/rpc/index.ts";
 
+/** Sends the call's headers, with what the time is here. */
 export function sendTime(call: ServerCall): void {
   call.sendHeaders(new Metadata({ "buildkit-current-timestamp": new Date().toISOString() }));
 }

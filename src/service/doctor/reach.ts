@@ -91,6 +91,7 @@ export async function engineFinding(env: Environment): Promise<Finding> {
   }
 }
 
+/** Asks every node of every builder at once; what fails is a finding, never an error. */
 export async function builderFindings(configs: readonly BuilderConfig[], env: Environment): Promise<Finding[]> {
   const nodes = configs.flatMap((config) => config.nodes.map((node) => ({ config, node })));
   return await Promise.all(

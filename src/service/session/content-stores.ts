@@ -5,15 +5,14 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { createHash, randomBytes } from "node:crypto";
 import type { Hash } from "node:crypto";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf, hexOf, isDigest } from "../../base/index.ts";
+import { hexOf, isDigest } from "../../base/index.ts";
 import { content } from "../../formats/proto/index.ts";
 import { RpcError, StatusCode } from "../../system/rpc/index.ts";
 import type { ServerCall, ServiceImplementation } from "../../system/rpc/index.ts";
+import { blobInfo, readBlob } from "./content-reads.ts";
 
 const STORE_ID = "buildkit-attachable-store-id";
-const CHUNK_BYTES = 1 << 20;
 
 /** Serves `containerd.services.content.v1.Content`; `stores` are layout folders by id. */
 export function contentService(stores: ReadonlyMap<string, string>): ServiceImplementation<typeof content.Content> {
@@ -40,18 +39,7 @@ export function contentService(stores: ReadonlyMap<string, string>): ServiceImpl
       }
     },
     async *read({ digest, offset, size }, call) {
-      await using file = await openBlob(storeOf(call), digest);
-      let at = Number(offset);
-      let left = size > 0n ? Number(size) : Infinity;
-      while (left > 0) {
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(CHUNK_BYTES, left)), {
-          position: at,
-        });
-        if (bytesRead === 0) return;
-        yield { offset: BigInt(at), data: buffer.subarray(0, bytesRead) };
-        at += bytesRead;
-        left -= bytesRead;
-      }
+      yield* readBlob(blobPath(storeOf(call), digest), { digest, offset, size });
     },
     write: (requests, call) => writeBlob(storeOf(call), requests),
     status: ({ ref }) => Promise.reject(new RpcError(StatusCode.NOT_FOUND, `ref ${ref}: not found`)),
@@ -65,32 +53,8 @@ function blobPath(dir: string, digest: string): string {
   return join(dir, "blobs", "sha256", hexOf(digest));
 }
 
-async function infoOf(dir: string, digest: string) {
-  const path = blobPath(dir, digest);
-  try {
-    const { size, mtimeMs } = await stat(path);
-    return {
-      digest,
-      size: BigInt(size),
-      createdAt: timestampFromMs(Math.trunc(mtimeMs)),
-      updatedAt: timestampFromMs(Math.trunc(mtimeMs)),
-    };
-  } catch (error) {
-    throw notFound(digest, error);
-  }
-}
-
-async function openBlob(dir: string, digest: string): Promise<FileHandle> {
-  const path = blobPath(dir, digest);
-  try {
-    return await open(path, "r");
-  } catch (error) {
-    throw notFound(digest, error);
-  }
-}
-
-function notFound(digest: string, error: unknown): unknown {
-  return errnoOf(error) === "ENOENT" ? new RpcError(StatusCode.NOT_FOUND, `content ${digest}: not found`) : error;
+function infoOf(dir: string, digest: string) {
+  return blobInfo(blobPath(dir, digest), digest);
 }
 
 interface WriteRequest {

@@ -1,3 +1,4 @@
+export { blobInfo, readBlob } from "./content-reads.ts";
 export { LocalSession, openLocalSession } from "./local-session.ts";
 export type { LocalSessionOptions, SecretSource, SshSource } from "./local-session.ts";
 export { FolderSync } from "./remote-sync.ts";

@@ -6,6 +6,7 @@ import type { Metadata } from "../../system/rpc/index.ts";
 // oxlint-disable-next-line no-control-regex
 const NOT_PLAIN = /[^\u0000-\u007f]/;
 
+/** Sets a list under a name; an empty one sets nothing. */
 export function setList(metadata: Metadata, name: string, values: readonly string[]): void {
   if (values.length === 0) return;
   if (!values.some((value) => NOT_PLAIN.test(value))) {

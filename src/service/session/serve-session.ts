@@ -44,6 +44,7 @@ export interface SessionServer {
   readonly outputs: () => Promise<void>;
 }
 
+/** Serves what `session` gives; nothing else of this machine can be asked for. */
 export function sessionServer(session: SessionPort, options: ServeSessionOptions): SessionServer {
   const server = new RpcServer();
   const outputs: Promise<void>[] = [];

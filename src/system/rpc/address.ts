@@ -43,6 +43,7 @@ export function parseAddress(text: string): Address {
   });
 }
 
+/** The text that `parseAddress` reads. */
 export function formatAddress(address: Address): string {
   switch (address.kind) {
     case "unix":
