@@ -1,0 +1,2 @@
+export { planMounts } from "./plan.ts";
+export type { ContainerMount, MountAsker, MountRequest } from "./types.ts";
