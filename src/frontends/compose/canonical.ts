@@ -3,7 +3,7 @@
 import { composeError } from "./error.ts";
 import { PathRules, pathText } from "./pattern.ts";
 import type { Path } from "./pattern.ts";
-import { checkPort, checkVolume } from "./short-syntax.ts";
+import { parsePort, parseVolume } from "./short-syntax.ts";
 import { goText, goType, isMap } from "./value.ts";
 import type { ComposeMap, ComposeValue } from "./value.ts";
 
@@ -121,17 +121,16 @@ const device: Transform = (value, path) => {
 const volume: Transform = (value, path) => {
   if (isMap(value)) return value;
   if (typeof value !== "string") throw wrongType(value, path, "service volume mount");
-  checkVolume(value);
-  return value;
+  return parseVolume(value);
 };
 
 const ports: Transform = (value, path) => {
   if (!Array.isArray(value)) throw wrongType(value, path, "port");
-  for (const each of value) {
-    if (typeof each === "string" || typeof each === "bigint") checkPort(String(each));
-    else if (!isMap(each)) throw wrongType(each, path, "port");
-  }
-  return value;
+  return value.flatMap((each): ComposeValue[] => {
+    if (typeof each === "string" || typeof each === "bigint") return parsePort(String(each));
+    if (isMap(each)) return [each];
+    throw wrongType(each, path, "port");
+  });
 };
 
 const resource: Transform = (value, path) => {

@@ -39,4 +39,6 @@ export interface LoadContext {
   readonly loader: Loader;
   /** How many files may still be read. */
   readonly budget: { left: number };
+  readonly onField?: (path: string, file: string) => void;
+  readonly literal?: boolean;
 }

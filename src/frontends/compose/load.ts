@@ -45,14 +45,26 @@ export function composeEnvironment(
   return environment;
 }
 
+/** What a caller may know better than the files, or want to know of them. */
+export interface LoadExtras {
+  /** The project's name, whatever files and environment say. */
+  readonly name?: string;
+  /** Variables stay as they are written. */
+  readonly literal?: boolean;
+  /** Told which file says something, in order. Paths are long: `services.web.image`. */
+  readonly onField?: (path: string, file: string) => void;
+}
+
 /** The files as one document. Adds the project's name to `environment`. @throws COMPOSE_INVALID. */
 export function loadCompose(
   files: readonly ComposeFile[],
   host: ComposeHost,
   environment: Map<string, string>,
   defaultName: string,
+  extras: LoadExtras = {},
 ): ComposeMap {
-  environment.set("COMPOSE_PROJECT_NAME", projectName(files, host, environment, defaultName));
+  const name = extras.name ?? projectName(files, host, environment, defaultName);
+  environment.set("COMPOSE_PROJECT_NAME", name);
   const context: LoadContext = {
     host,
     environment,
@@ -61,6 +73,8 @@ export function loadCompose(
     included: [],
     loader,
     budget: { left: maxFiles },
+    ...(extras.onField === undefined ? {} : { onField: extras.onField }),
+    ...(extras.literal === undefined ? {} : { literal: extras.literal }),
   };
   const document = loadModel(files, context);
   if (document.size === 0) throw composeError("empty compose file");
@@ -116,7 +130,11 @@ function loadFile(file: ComposeFile, context: LoadContext, base: ComposeMap, pla
   for (const read of readDocuments(file.data ?? readComposeFile(context.host, file.name), file.name)) {
     if (!isMap(read.value)) throw composeError("top-level object must be a mapping");
     resets = read.resets;
-    let added = interpolate(read.value, { lookup, ...(onUnset === undefined ? {} : { onUnset }) });
+    tellFields(read.value, file.name, context);
+    let added =
+      context.literal === true
+        ? read.value
+        : interpolate(read.value, { lookup, ...(onUnset === undefined ? {} : { onUnset }) });
     if (!plain) added = applyIncludes(added, resets, { ...context, included: [...context.included, file.name] });
     document = withoutReset(document, resets);
     if (!plain) added = applyExtends(added, file.name, resets, context);
@@ -124,6 +142,19 @@ function loadFile(file: ComposeFile, context: LoadContext, base: ComposeMap, pla
     document = withUniqueEntries(canonical(document));
   }
   return { document, resets };
+}
+
+/** Names what a file says of services and resources, for messages that are about one of those. */
+function tellFields(document: ComposeMap, file: string, { onField }: LoadContext): void {
+  if (onField === undefined) return;
+  for (const [section, members] of document) {
+    onField(section, file);
+    if (!isMap(members)) continue;
+    for (const [name, member] of members) {
+      onField(`${section}.${name}`, file);
+      if (isMap(member)) for (const key of member.keys()) onField(`${section}.${name}.${key}`, file);
+    }
+  }
 }
 
 function variablesOf({ environment, host }: LoadContext) {

@@ -68,6 +68,7 @@ const rules = new PathRules<Resolver>({
   "services.*.label_file.*": file,
   "services.*.extends.file": file,
   "services.*.volumes.*": bind,
+  "services.*.develop.watch.*.path": anyPath,
   "configs.*.file": anyPath,
   "secrets.*.file": anyPath,
 });

@@ -2,10 +2,9 @@
 // Counterpart: compose-go types, loader ModelToProject, checkConsistency.
 
 import { composeError } from "./error.ts";
-import { parseEnv } from "./dotenv.ts";
 import { readBuild } from "./build.ts";
 import type { ComposeBuild } from "./build.ts";
-import { kindOf, readComposeFile } from "./host.ts";
+import { environmentWithFiles } from "./env-files.ts";
 import type { ComposeHost } from "./host.ts";
 import { toBoolean } from "./interpolate.ts";
 import { Collected, equalsMapping } from "./read.ts";
@@ -61,7 +60,10 @@ export function readProject(
   problems.throwAny();
   if (checkReferences) for (const { service } of services) checkService(service, services, secrets);
   return {
-    services: services.map(({ service, envFiles }) => withEnvironment(service, envFiles, host, environment)),
+    services: services.map(({ service, envFiles }) => ({
+      ...service,
+      environment: environmentWithFiles(service.environment, envFiles, { host, environment }),
+    })),
     secrets,
     environment,
     document,
@@ -148,48 +150,5 @@ function checkService(
     if (!secrets.has(source)) {
       throw composeError(`service ${shown} refers to undefined build secret ${source}: ${invalid}`);
     }
-  }
-}
-
-/** Fills in variables that are only named, and those of the service's files. */
-function withEnvironment(
-  service: ComposeService,
-  envFiles: readonly ComposeMap[],
-  host: ComposeHost,
-  environment: ReadonlyMap<string, string>,
-): ComposeService {
-  const own = new Map([...service.environment].map(([name, value]) => [name, value ?? environment.get(name) ?? null]));
-  const found = new Map<string, string>();
-  for (const [name, value] of own) if (value !== null) found.set(name, value);
-  for (const file of envFiles) {
-    const path = file.get("path");
-    if (typeof path !== "string") continue;
-    const required = file.get("required");
-    if (kindOf(host, path) === "absent") {
-      if (required === false || required === "false") continue;
-      throw composeError(`env file ${path} not found: stat ${path}: no such file or directory`);
-    }
-    const text = Buffer.from(readComposeFile(host, path)).toString();
-    readEnv(text, path, file.get("format"), found, (name) => environment.get(name) ?? own.get(name) ?? undefined);
-  }
-  return { ...service, environment: new Map([...found, ...own]) };
-}
-
-function readEnv(
-  text: string,
-  path: string,
-  format: ComposeValue | undefined,
-  found: Map<string, string>,
-  lookup: (name: string) => string | undefined,
-): void {
-  if (format === undefined || format === "") return parseEnv(text, found, lookup);
-  if (format !== "raw") throw composeError(`unsupported env_file format ${JSON.stringify(format)}`);
-  for (const line of text.split(/\r?\n/)) {
-    if (line.trim() === "" || line.startsWith("#")) continue;
-    const at = line.indexOf("=");
-    const name = at < 0 ? line : line.slice(0, at);
-    if (/\s/.test(name)) throw composeError(`failed to read ${path}: variable '${name}' contains whitespaces`);
-    const value = at < 0 ? lookup(name) : line.slice(at + 1);
-    if (value !== undefined) found.set(name, value);
   }
 }

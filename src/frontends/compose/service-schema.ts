@@ -1,44 +1,10 @@
 // The part of the compose schema that a build needs: image, build, environment and env_file of services, and secrets.
 // Counterpart: compose-spec schema/compose-spec.json.
 
-import type { Schema, SchemaType } from "./schema.ts";
+import type { Schema } from "./schema.ts";
+import { closed, flag, hosts, listOf, listOrMap, mounts, name, of, text, textOrList, ulimits } from "./schema-parts.ts";
 
-const of = (...type: SchemaType[]): Schema => ({ type });
-const text = of("string");
-const extensions = [[/^x-/, {}]] as const;
-const listOf = (items: Schema, uniqueItems = false): Schema => ({ type: ["array"], items, uniqueItems });
-const closed = (properties: Record<string, Schema>, required: string[] = []): Schema => ({
-  type: ["object"],
-  properties,
-  required,
-  patternProperties: extensions,
-  closed: true,
-});
-
-const listOrMap: Schema = {
-  oneOf: [
-    { type: ["object"], patternProperties: [[/.+/, of("string", "number", "boolean", "null")]], closed: true },
-    listOf(text, true),
-  ],
-};
-const textOrList: Schema = { oneOf: [text, listOf(text, true)] };
-const hosts: Schema = {
-  oneOf: [
-    { type: ["object"], patternProperties: [[/.+/, { oneOf: [text, listOf(text)] }]], closed: true },
-    listOf(text, true),
-  ],
-};
-const mounts = listOf({
-  oneOf: [text, closed({ source: text, target: text, uid: text, gid: text, mode: of("number", "string") })],
-});
-const limit = of("integer", "string");
-const ulimits: Schema = {
-  type: ["object"],
-  patternProperties: [[/^[a-z]+$/, { oneOf: [limit, closed({ hard: limit, soft: limit }, ["soft", "hard"])] }]],
-};
-const flag = of("boolean", "string");
-
-const build = closed({
+export const buildPart = closed({
   context: text,
   dockerfile: text,
   dockerfile_inline: text,
@@ -66,7 +32,7 @@ const build = closed({
   platforms: listOf(text),
 });
 
-const envFile: Schema = {
+export const envFile: Schema = {
   oneOf: [
     text,
     listOf({
@@ -83,9 +49,9 @@ const envFile: Schema = {
   ],
 };
 
-const service = closed({ image: text, build: { oneOf: [text, build] }, environment: listOrMap, env_file: envFile });
+const service = closed({ image: text, build: { oneOf: [text, buildPart] }, environment: listOrMap, env_file: envFile });
 
-const secret = closed({
+export const secret = closed({
   name: text,
   environment: text,
   file: text,
@@ -95,8 +61,6 @@ const secret = closed({
   driver_opts: { type: ["object"], patternProperties: [[/^.+$/, of("string", "number")]] },
   template_driver: text,
 });
-
-const name = /^[a-zA-Z0-9._-]+$/;
 
 /** Of a document that has nothing else. */
 export const buildSchema: Schema = {
