@@ -15,10 +15,14 @@ export interface CommandDefinition {
   readonly usage: string;
   readonly args: { readonly min: number; readonly max: number };
   readonly flags: readonly FlagDefinition[];
+  /** The first argument ends the flags: what follows is another program's command line. Defaults to false. */
+  readonly argumentsLast?: boolean;
+  /** Verbs of its own, named with it in front (`volume ls`); its flags stand before them. */
+  readonly verbs?: readonly CommandDefinition[];
   readonly examples: readonly { readonly what: string; readonly line: string }[];
   /** Whether it runs as root in a mount namespace of its own, with these flags. Defaults to false. */
   readonly mounts?: boolean | ((flags: FlagValues, env: Shell["env"]) => boolean);
-  /** Resolves with the exit code. */
+  /** Resolves with the exit code. Never called for one that has verbs. */
   readonly run: (invocation: Invocation) => Promise<number>;
 }
 
@@ -68,6 +72,8 @@ type TerminalStream = NodeJS.WritableStream & {
 export interface Invocation {
   readonly command: CommandDefinition;
   readonly flags: FlagValues;
+  /** Of the verb that this one is of. */
+  readonly above?: FlagValues;
   readonly args: readonly string[];
   readonly shell: Shell;
   /** Where all state lives. */
@@ -84,6 +90,16 @@ export const globalFlags: readonly FlagDefinition[] = [
     help: "Directory of all state (default: $SLIPWAY_ROOT, else /var/lib/slipway for root, else $XDG_DATA_HOME/slipway)",
   },
 ];
+
+/** The verb that a word names: its last word, or an alias. */
+export function findVerb(verbs: readonly CommandDefinition[], word: string): CommandDefinition | undefined {
+  return verbs.find(({ name, aliases }) => lastWord(name) === word || aliases?.includes(word) === true);
+}
+
+/** `up` of `compose up`. */
+export function lastWord(name: string): string {
+  return name.slice(name.lastIndexOf(" ") + 1);
+}
 
 /** The line after "Usage:". */
 export function usageLine(command: CommandDefinition): string {

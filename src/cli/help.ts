@@ -1,6 +1,6 @@
 // Help texts, rendered from the definitions in docker's layout. Pure: definitions in, text out.
 
-import { type CommandDefinition, globalFlags, usageLine } from "./command.ts";
+import { type CommandDefinition, globalFlags, lastWord, usageLine } from "./command.ts";
 import type { FlagDefinition } from "./flags.ts";
 
 const typeNames: Readonly<Record<FlagDefinition["kind"], string>> = {
@@ -25,21 +25,25 @@ export function commandHelp(command: CommandDefinition, width: number): string {
   if (command.examples.length > 0) {
     parts.push(`Examples:\n${command.examples.map(({ what, line }) => `  # ${what}\n  ${line}`).join("\n\n")}`);
   }
+  if (command.verbs !== undefined) parts.push(`Commands:\n${verbTable(command.verbs)}`);
   parts.push(`Options:\n${flagTable([...command.flags, ...globalFlags], width)}`);
   return `${parts.join("\n\n")}\n`;
 }
 
 /** What `slipway --help` prints. */
 export function rootHelp(commands: readonly CommandDefinition[], width: number): string {
-  const pad = Math.max(...commands.map(({ name }) => name.length)) + 2;
-  const list = commands.map(({ name, summary }) => `  ${name.padEnd(pad)}${summary}`).join("\n");
   return [
     "Usage:  slipway [OPTIONS] COMMAND",
     "Build container images. No Docker and no daemon needed.",
-    `Commands:\n${list}`,
+    `Commands:\n${verbTable(commands)}`,
     `Global Options:\n${flagTable(globalFlags, width)}`,
     "Run 'slipway COMMAND --help' for more information on a command.\n",
   ].join("\n\n");
+}
+
+function verbTable(verbs: readonly CommandDefinition[]): string {
+  const pad = Math.max(...verbs.map(({ name }) => lastWord(name).length)) + 2;
+  return verbs.map(({ name, summary }) => `  ${lastWord(name).padEnd(pad)}${summary}`).join("\n");
 }
 
 /** Flags that help and reference pages show, by name. */

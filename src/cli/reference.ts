@@ -7,7 +7,10 @@ import { flagType, shownFlags } from "./help.ts";
 /** Pages by file name in docs/cli. */
 export function referencePages(): Map<string, string> {
   const pages = new Map([["README.md", overview()]]);
-  for (const command of commands) pages.set(`${command.name}.md`, commandPage(command));
+  for (const command of commands) {
+    pages.set(`${command.name}.md`, commandPage(command));
+    for (const verb of command.verbs ?? []) pages.set(pageName(verb), commandPage(verb));
+  }
   return pages;
 }
 
@@ -33,6 +36,10 @@ function overview(): string {
   ].join("\n");
 }
 
+function pageName({ name }: CommandDefinition): string {
+  return `${name.replaceAll(" ", "-")}.md`;
+}
+
 function commandPage(command: CommandDefinition): string {
   const parts = [
     `# slipway ${command.name}\n\n${generated}`,
@@ -42,6 +49,10 @@ function commandPage(command: CommandDefinition): string {
   if (command.description !== undefined) parts.push(`${command.description}\n`);
   if (command.aliases && command.aliases.length > 0) {
     parts.push(`Aliases: ${[command.name, ...command.aliases].map((name) => `\`slipway ${name}\``).join(", ")}\n`);
+  }
+  if (command.verbs !== undefined) {
+    const rows = command.verbs.map((verb) => `| [\`slipway ${verb.name}\`](${pageName(verb)}) | ${verb.summary} |`);
+    parts.push(`| Command | What it does |\n|:--|:--|\n${rows.join("\n")}\n`);
   }
   if (command.flags.length > 0) parts.push(`## Options\n\n${flagTable(command.flags)}`);
   if (command.examples.length > 0) {

@@ -4,10 +4,18 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { closest } from "./closest.ts";
-import { checkArguments, type CommandDefinition, globalFlags, type Shell, usageMessage } from "./command.ts";
+import {
+  checkArguments,
+  type CommandDefinition,
+  findVerb,
+  globalFlags,
+  lastWord,
+  type Shell,
+  usageMessage,
+} from "./command.ts";
 import { commands } from "./commands.ts";
 import { renderError } from "./error.ts";
-import { parseFlags, UsageError } from "./flags.ts";
+import { type FlagValues, parseFlags, UsageError } from "./flags.ts";
 import { commandHelp, rootHelp } from "./help.ts";
 import { version } from "./version.ts";
 
@@ -41,15 +49,26 @@ export async function runCli(argv: readonly string[], shell: Shell, enter: Enter
     return 1;
   }
 
-  async function runCommand(command: CommandDefinition, words: readonly string[]): Promise<number> {
+  async function runCommand(command: CommandDefinition, words: readonly string[], above?: FlagValues): Promise<number> {
     try {
-      const { values, args, help, notices } = parseFlags([...command.flags, ...globalFlags], words);
-      if (help) {
-        shell.stdout.write(commandHelp(command, helpWidth(shell)));
+      const { verbs, argumentsLast = false } = command;
+      const { values, args, help, notices } = parseFlags([...command.flags, ...globalFlags], words, {
+        interspersed: verbs === undefined && !argumentsLast,
+      });
+      const [word = "", ...rest] = args;
+      if (help || (verbs !== undefined && (word === "" || word === "help"))) {
+        const about = verbs === undefined || rest[0] === undefined ? undefined : findVerb(verbs, rest[0]);
+        shell.stdout.write(commandHelp(about ?? command, helpWidth(shell)));
         return 0;
       }
-      debug = values.bool("debug");
+      debug ||= values.bool("debug");
       for (const notice of notices) shell.stderr.write(`${notice}\n`);
+      if (verbs !== undefined) {
+        const verb = findVerb(verbs, word);
+        if (verb !== undefined) return await runCommand(verb, rest, values);
+        shell.stderr.write(unknownVerb(command, verbs, word));
+        return 1;
+      }
       const complaint = checkArguments(command, args.length);
       if (complaint !== undefined) {
         shell.stderr.write(`ERROR: ${usageMessage(command, complaint)}\n`);
@@ -60,9 +79,10 @@ export async function runCli(argv: readonly string[], shell: Shell, enter: Enter
       return await command.run({
         command,
         flags: values,
+        ...(above === undefined ? {} : { above }),
         args,
         shell,
-        root: rootOf(values.string("root"), shell),
+        root: rootOf(values.string("root") || (above?.string("root") ?? ""), shell),
         debug,
       });
     } catch (error) {
@@ -74,16 +94,17 @@ export async function runCli(argv: readonly string[], shell: Shell, enter: Enter
 }
 
 function findCommand(word: string): CommandDefinition | undefined {
-  return commands.find(({ name, aliases }) => name === word || aliases?.includes(word) === true);
+  return findVerb(commands, word);
 }
 
 function showHelp(words: readonly string[], shell: Shell): number {
-  const [word] = words;
-  const command = word === undefined ? undefined : findCommand(word);
+  const [word, verb] = words;
+  let command = word === undefined ? undefined : findCommand(word);
   if (word !== undefined && !command) {
     shell.stderr.write(unknownCommand(word));
     return 1;
   }
+  if (verb !== undefined) command = findVerb(command?.verbs ?? [], verb) ?? command;
   shell.stdout.write(command ? commandHelp(command, helpWidth(shell)) : rootHelp(commands, helpWidth(shell)));
   return 0;
 }
@@ -92,6 +113,16 @@ function unknownCommand(word: string): string {
   const near = closest(word, [...commands.map(({ name }) => name), "help"]);
   const meant = near === undefined ? "" : `\n\nDid you mean 'slipway ${near}'?`;
   return `slipway: unknown command: slipway ${word}${meant}\n\nRun 'slipway --help' for more information\n`;
+}
+
+function unknownVerb(command: CommandDefinition, verbs: readonly CommandDefinition[], word: string): string {
+  const near = closest(
+    word,
+    verbs.map(({ name }) => lastWord(name)),
+  );
+  const meant = near === undefined ? "" : `\n\nDid you mean 'slipway ${command.name} ${near}'?`;
+  const full = `slipway ${command.name}`;
+  return `slipway: unknown command: ${full} ${word}${meant}\n\nRun '${full} --help' for more information\n`;
 }
 
 function suggestion(command: CommandDefinition, message: string): string {
