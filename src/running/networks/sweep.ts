@@ -1,0 +1,99 @@
+// What the dead leave behind: member files of supervisors that were killed, their packet rules, bridges that nobody lives on, and bridges
+// and rules whose records are gone. Run by every command that looks at containers; costs a few file reads when there is nothing.
+// Invariant: only what carries this state root's mark is touched.
+
+import { existsSync, realpathSync } from "node:fs";
+import { join } from "node:path";
+import { dropBridge, deviceNames, rootMark } from "./bridges.ts";
+import { tryCommand } from "./commands.ts";
+import { liveMembers } from "./create.ts";
+import { attachedContainers, isLive, removeMember, scriptsDir } from "./members.ts";
+import { applyCommand, leftoverRemoval, leftoverTables, networkChain, portChain } from "./netfilter.ts";
+import { withNetworksLocked } from "./network-lock.ts";
+import { bridgeName, namesIn, networkDir, networksDir, readRecords, removeRecord } from "./records.ts";
+
+export interface SweepOptions {
+  /** Leaves bridges that nobody lives on: a start is about to use one. Defaults to false. */
+  readonly keepIdle?: boolean;
+  /** Looks for rules and bridges without records although nothing here is dead. Defaults to false. */
+  readonly thorough?: boolean;
+}
+
+/** Clears away what nobody needs any more. */
+export async function sweepNetworks(
+  rootPath: string,
+  { keepIdle = false, thorough = false }: SweepOptions = {},
+): Promise<void> {
+  if (!existsSync(networksDir(rootPath))) return;
+  const root = realpathSync(rootPath);
+  await withNetworksLocked(root, async () => {
+    let dead = false;
+    for (const containerId of attachedContainers(root)) {
+      if (await isLive(root, containerId)) continue;
+      dead = true;
+      await forget(root, containerId);
+    }
+    const records = readRecords(root);
+    const devices = deviceNames();
+    for (const id of namesIn(networksDir(root))) {
+      if (/^[0-9a-f]{64}$/.test(id) && !records.some((each) => each.id === id)) removeRecord(root, id);
+    }
+    if (!keepIdle) {
+      for (const record of records) {
+        const noted = existsSync(join(networkDir(root, record.id), "filter"));
+        if (!noted && !devices.has(bridgeName(record))) continue;
+        if ((await liveMembers(root, record.id)).length === 0) await dropBridge(root, record);
+      }
+    }
+    if (dead || thorough) await sweepUnknown(root);
+  });
+}
+
+/** A container that has ended or did not start: its files, addresses and rules go. */
+export async function leaveNetworks(rootPath: string, containerId: string): Promise<void> {
+  if (!existsSync(networksDir(rootPath))) return;
+  const root = realpathSync(rootPath);
+  await withNetworksLocked(root, async () => {
+    if (!(await isLive(root, containerId))) await forget(root, containerId);
+  });
+}
+
+async function forget(root: string, containerId: string): Promise<void> {
+  const unrules = join(scriptsDir(root, containerId), "unrules");
+  if (existsSync(unrules)) {
+    // Written by the start that made them; the supervisor may have taken them away already.
+    for (const filter of ["iptables", "nft"] as const) {
+      if ((await tryCommand(applyCommand(filter, unrules))).ok) break;
+    }
+  }
+  removeMember(root, containerId);
+}
+
+/** Bridges and rules with our mark that no record and no living container accounts for. */
+async function sweepUnknown(root: string): Promise<void> {
+  const mark = rootMark(root);
+  const records = readRecords(root);
+  const known = new Set(records.map(bridgeName));
+  if ([...deviceNames()].some((name) => /^sw-[0-9a-f]{12}$/.test(name) && !known.has(name))) {
+    const { stdout } = await tryCommand(["ip", "-o", "link", "show", "type", "bridge"]);
+    for (const line of stdout.split("\n")) {
+      const name = /^\d+: (sw-[0-9a-f]{12}):/.exec(line)?.[1];
+      if (name !== undefined && !known.has(name) && line.includes(`alias slipway:${mark}`))
+        await tryCommand(["ip", "link", "del", name]);
+    }
+  }
+  const kept = new Set([...records.map(networkChain), ...attachedContainers(root).map(portChain)]);
+  const saved = await tryCommand(["iptables-save"]);
+  const rules = saved.ok ? leftoverRemoval(saved.stdout, mark, kept) : "";
+  if (rules !== "") await tryCommand(applyCommand("iptables", "/dev/stdin"), rules);
+  const listed = await tryCommand(["nft", "list", "ruleset", "ip"]);
+  const tables = listed.ok ? leftoverTables(parseTables(listed.stdout), mark, kept) : "";
+  if (tables !== "") await tryCommand(applyCommand("nft", "/dev/stdin"), tables);
+}
+
+/** Tables of `nft list ruleset` with the mark that their empty chain has. */
+function parseTables(text: string): { name: string; mark: string }[] {
+  return [...text.matchAll(/^table ip (SWP?-[0-9a-f]{12}) \{\n\tchain slipway-([0-9a-f]{16}) \{/gm)].map(
+    ([, name, mark]) => ({ name: name!, mark: mark! }),
+  );
+}
