@@ -48,6 +48,8 @@ export interface ContainerMount {
   /** An anonymous volume: goes with `--rm` and `rm -v`. */
   readonly anonymous?: boolean | undefined;
   readonly propagation?: string | undefined;
+  /** A part of this volume's folder, which `source` must not lead out of. */
+  readonly within?: string | undefined;
 }
 
 export interface MountAsker {
