@@ -84,8 +84,10 @@ function makeBase(
     );
   }
   const output = `type=image,name=${base},push=true,store=false,compression=gzip`;
-  run([slipway, "build", "--root", join(folder, "base-state"), "--progress", "plain", "-o", output, context]);
-  rmSync(join(folder, "base-state"), { recursive: true, force: true });
+  // An index with attestations is no manifest, and some peers read manifests alone.
+  const state = join(folder, "base-state");
+  run([slipway, "build", "--root", state, "--provenance=false", "--progress", "plain", "-o", output, context]);
+  rmSync(state, { recursive: true, force: true });
   rmSync(context, { recursive: true, force: true });
 }
 
