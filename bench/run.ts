@@ -1,5 +1,5 @@
-// The speed promises, measured: each against a peer or a bare tool in the same run, printed as ratios. `npm run bench [NAME…]`; `ci` has
-// a program and options of its own, `fleet` is a simulation.
+// `npm run bench`: the comparison with every peer (`compare.ts`); `ci`, `daemon` and `fleet` are programs of their own, and `bare [NAME…]` is the older
+// short table of promises against bare tools.
 // Needs root, a few GB of disk, and nothing else running on the machine.
 
 import { execFileSync, spawnSync } from "node:child_process";
@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { benchCi } from "./ci/run.ts";
+import { compare } from "./compare.ts";
 import { benchDaemon } from "./daemon/run.ts";
 import { fleetTable } from "./fleet/run.ts";
 import { best, inTurns, mb, minus, run, times } from "./measure.ts";
@@ -211,11 +212,22 @@ function benchBuilds(names: readonly string[]): void {
 
 try {
   const names = process.argv.slice(2);
-  if (names[0] === "ci") await benchCi(names.slice(1), slipway);
+  if (names[0] === "bare") benchBuilds(names.slice(1));
+  else if (names[0] === "ci") await benchCi(names.slice(1), slipway);
   else if (names[0] === "daemon") await benchDaemon(names.slice(1), folder, slipway);
   else if (names[0] === "fleet") console.log(fleetTable());
-  else benchBuilds(names);
+  else await compare(names, slipway);
+} catch (error) {
+  // What failed first comes first; Node prints the last alone.
+  const all: unknown[] = [];
+  for (let each: unknown = error; each instanceof SuppressedError; each = each.suppressed) all.unshift(each.error);
+  console.error([...(error instanceof SuppressedError ? [innermost(error)] : [error]), ...all].map(String).join("\n"));
+  process.exitCode = 1;
 } finally {
   spawnSync("umount", ["-q", join(folder, "buildah/overlay")], { stdio: "ignore" });
   rmSync(folder, { recursive: true, force: true });
+}
+
+function innermost(error: unknown): unknown {
+  return error instanceof SuppressedError ? innermost(error.suppressed) : error;
 }

@@ -3,7 +3,6 @@
 // Every job starts from an empty store and a new engine; the rounds of all contestants go in turns, so that all meet the same machine.
 // It runs in a network namespace of its own, where the engines' bridge disturbs nobody's.
 
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,10 +12,9 @@ import { startBaseRegistry } from "./base-image.ts";
 import { CpuGroup } from "./cpu-group.ts";
 import { allJobs, contestants, runJob } from "./contestants.ts";
 import type { Contestant, Job, JobResult } from "./contestants.ts";
+import { enterOwnNetwork, isInOwnNetwork } from "../harness/own-network.ts";
 import { report } from "./report.ts";
 import { fullSize, quickSize, writeServices } from "./services.ts";
-
-const INSIDE = "SLIPWAY_BENCH_NETWORK";
 
 /** Runs the benchmark; prints as it goes, and the tables at the end. */
 export async function benchCi(args: readonly string[], slipway: string): Promise<void> {
@@ -33,12 +31,12 @@ export async function benchCi(args: readonly string[], slipway: string): Promise
     },
   });
   const kind = values.quick ? "busybox" : "debian";
-  if (process.env[INSIDE] === undefined) {
+  if (!isInOwnNetwork()) {
     const state = values.state ?? mkdtempSync(join(benchDir(), "slipway-bench-base-"));
     try {
       // The packages of the base image come from outside.
       await using _registry = await startBaseRegistry(state, { kind, slipway });
-      enterOwnNetwork([...args, "--state", state]);
+      enterOwnNetwork(["ci", ...args, "--state", state]);
     } finally {
       if (values.state === undefined) rmSync(state, { recursive: true, force: true });
     }
@@ -85,17 +83,6 @@ function writeJson(path: string, results: ReadonlyMap<Contestant, ReadonlyMap<Jo
 
 function benchDir(): string {
   return process.env["SLIPWAY_BENCH_DIR"] ?? tmpdir();
-}
-
-function enterOwnNetwork(args: readonly string[]): void {
-  const script = 'ip link set lo up && exec "$@"';
-  const program = [process.execPath, ...process.execArgv, process.argv[1]!, "ci", ...args];
-  const { status, error } = spawnSync("unshare", ["--net", "--", "sh", "-c", script, "sh", ...program], {
-    stdio: "inherit",
-    env: { ...process.env, [INSIDE]: "1" },
-  });
-  if (error !== undefined) throw error;
-  process.exitCode = status ?? 1;
 }
 
 function chooseContestants(ids: readonly string[] | undefined): Contestant[] {

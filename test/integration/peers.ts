@@ -76,9 +76,15 @@ export class DockerPeer implements AsyncDisposable {
   static async start(
     registry: string,
     kind: "modern" | "classic" = "modern",
-    options: { readonly cgroup?: string; readonly parent?: string; readonly ownNetwork?: boolean } = {},
+    options: {
+      readonly cgroup?: string;
+      readonly parent?: string;
+      readonly ownNetwork?: boolean;
+      /** A bridge of its own and that bridge's subnet (`10.214.0`), for several engines in one network namespace. */
+      readonly bridge?: { readonly name: string; readonly subnet: string };
+    } = {},
   ): Promise<DockerPeer> {
-    const { cgroup, parent = tmpdir(), ownNetwork = false } = options;
+    const { cgroup, parent = tmpdir(), ownNetwork = false, bridge } = options;
     const home = mkdtempSync(join(parent, "slipway-dockerd-"));
     const lock = openSync(join(ownNetwork ? home : tmpdir(), "slipway-dockerd.lock"), "a");
     while (!lockFile(lock, "exclusive")) await sleep(200);
@@ -93,7 +99,13 @@ export class DockerPeer implements AsyncDisposable {
     const log = openSync(join(home, "log"), "w");
     const args = ["--config-file", config, "--data-root", join(home, "root"), "--exec-root", join(home, "exec")];
     args.push("-H", `unix://${home}/d.sock`, "-p", join(home, "pid"), "--iptables=false", "--ip6tables=false");
-    args.push("--bip", "10.213.0.1/24");
+    if (bridge === undefined) args.push("--bip", "10.213.0.1/24");
+    else {
+      await run("ip", ["link", "add", bridge.name, "type", "bridge"]);
+      await run("ip", ["address", "add", `${bridge.subnet}.1/24`, "dev", bridge.name]);
+      await run("ip", ["link", "set", bridge.name, "up"]);
+      args.push("--bridge", bridge.name);
+    }
     if (cgroup !== undefined) args.push("--cgroup-parent", join("/", cgroup));
     const path = process.env["PATH"];
     const program = kind === "modern" ? join(bin, "dockerd") : classicEngine;
@@ -111,7 +123,7 @@ export class DockerPeer implements AsyncDisposable {
       await ended;
       // Left by containers with the host's network.
       await run("umount", [join(home, "exec/netns/default")]).catch(() => undefined);
-      await run("ip", ["link", "del", "docker0"]).catch(() => undefined);
+      await run("ip", ["link", "del", bridge?.name ?? "docker0"]).catch(() => undefined);
       closeSync(log);
       closeSync(lock);
       rmSync(home, { recursive: true, force: true });

@@ -1,0 +1,116 @@
+// The comparison: every peer that this machine has, every workload, in interleaved rounds on fresh state; results are checked, figures
+// printed, and written as JSON and as a page. `npm run bench [-- NAME…] [--quick] [--rounds N] [--peers ID,…] [--out FOLDER] [--list]`.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, release, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { startBaseRegistry } from "./ci/base-image.ts";
+import { enterOwnNetwork, isInOwnNetwork } from "./harness/own-network.ts";
+import { page } from "./harness/page.ts";
+import { markdown } from "./harness/report.ts";
+import { runWorkload } from "./harness/rounds.ts";
+import { Unsupported } from "./harness/types.ts";
+import type { Lab, Peer, PeerKind, Report, WorkloadResult } from "./harness/types.ts";
+import { buildah, buildkitd, docker20, docker20BuildKit, docker28, slipway, slipwayDaemon } from "./peers/index.ts";
+import { curves } from "./scaling/index.ts";
+import type { Curve } from "./scaling/types.ts";
+import { allWorkloads } from "./workloads/index.ts";
+
+const kinds: readonly PeerKind[] = [slipway, slipwayDaemon, docker28, docker20, docker20BuildKit, buildkitd, buildah];
+
+/** Runs it; prints as it goes, the tables at the end. */
+export async function compare(args: readonly string[], program: string): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      quick: { type: "boolean", default: false },
+      list: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      peers: { type: "string" },
+      out: { type: "string" },
+    },
+  });
+  const isQuick = values.quick;
+  const workloads = allWorkloads(isQuick);
+  if (values.list) {
+    console.log([...workloads.map(({ id, title }) => `${id}: ${title}`), "scaling: cost against size"].join("\n"));
+    return;
+  }
+  const known = [...workloads.map(({ id }) => id), "scaling"];
+  const unknown = positionals.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Error(`no workload ${unknown}; there are ${known.join(", ")}`);
+  if (!isInOwnNetwork()) {
+    enterOwnNetwork(args);
+    return;
+  }
+  const wants = (id: string) => positionals.length === 0 || positionals.includes(id);
+  // A quick run only shows that all works: every kind of peer once, not every engine.
+  const chosen = choosePeers(
+    (values.peers ?? (isQuick ? "slipway,slipway-daemon,docker-28,buildah" : undefined))?.split(","),
+  );
+  const rounds = Number(values.rounds ?? (isQuick ? 1 : 5));
+  const folder = mkdtempSync(join(process.env["SLIPWAY_BENCH_DIR"] ?? tmpdir(), "slipway-bench-"));
+  const loadBefore = loadavg()[0]!;
+  await using stack = new AsyncDisposableStack();
+  // A signal stops the peers too: they are in process groups and namespaces that nobody else ends.
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => void stack.disposeAsync().finally(() => process.exit(130)));
+  stack.defer(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  const registry = stack.use(await startBaseRegistry(join(folder, "registry"), { kind: "busybox", slipway: program }));
+  const lab: Lab = { folder, slipway: program, registry: registry.host, base: registry.base, isQuick };
+  const peers: Peer[] = [];
+  const asked = workloads.filter(({ id }) => wants(id));
+  for (const kind of asked.length === 0 ? [] : chosen.present) peers.push(stack.use(await kind.start(lab)));
+  const results: WorkloadResult[] = [];
+  for (const workload of asked) {
+    console.log(`${workload.id}: ${workload.title}`);
+    try {
+      results.push(await runWorkload(workload, { lab, peers, rounds, tell: (line) => console.log(line) }));
+    } catch (error) {
+      if (!(error instanceof Unsupported)) throw error;
+      console.log(`  left out: ${error.message}`);
+    }
+  }
+  const plots: readonly Curve[] = wants("scaling") ? await curves(lab, (line) => console.log(line)) : [];
+  const report: Report = {
+    machine: {
+      processors: cpus().length,
+      model: cpus()[0]?.model ?? "unknown",
+      memoryBytes: totalmem(),
+      kernel: release(),
+      loads: [loadBefore, loadavg()[0]!],
+      date: new Date().toISOString().slice(0, 10),
+    },
+    rounds,
+    workloads: results,
+    missingPeers: chosen.missing,
+  };
+  console.log(`\n${markdown(report)}`);
+  for (const { title, unit, exponent, points } of plots)
+    console.log(
+      `\n${title}: exponent ${exponent.toFixed(2)} over ${points.map(({ size, cost }) => `${size} ${unit} ${cost.toFixed(0)} ms`).join(", ")}`,
+    );
+  const out = values.out ?? "bench-results";
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, "report.json"), JSON.stringify({ ...report, curves: plots }, undefined, 1));
+  writeFileSync(join(out, "report.html"), page(report, plots));
+  writeFileSync(join(out, "report.md"), `${markdown(report)}\n`);
+  console.log(`\nwritten: ${join(out, "report.json")}, report.html, report.md`);
+}
+
+function choosePeers(ids: readonly string[] | undefined): {
+  readonly present: readonly PeerKind[];
+  readonly missing: readonly { readonly title: string; readonly why: string }[];
+} {
+  const unknown = ids?.find((id) => !kinds.some((kind) => kind.id === id));
+  if (unknown !== undefined) throw new Error(`no peer ${unknown}; there are ${kinds.map(({ id }) => id).join(", ")}`);
+  const asked = kinds.filter(({ id }) => ids === undefined || ids.includes(id));
+  const missing = asked.flatMap((kind) => {
+    const why = kind.missing();
+    return why === undefined ? [] : [{ kind, title: kind.title, why }];
+  });
+  for (const { title, why } of missing) console.log(`${title} is left out: ${why}`);
+  return { present: asked.filter((kind) => !missing.some((each) => each.kind === kind)), missing };
+}

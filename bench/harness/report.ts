@@ -1,0 +1,123 @@
+// The tables of a run as Markdown: each workload's medians and spreads, our ratio to the fastest peer and to the machine's limit, and the target.
+
+import { mb, ms } from "../measure.ts";
+import { median, medianOf } from "./statistics.ts";
+import type { PeerResult, Report, Sample, WorkloadResult } from "./types.ts";
+
+/** A verdict on one workload. */
+export interface Standing {
+  readonly ours: PeerResult | undefined;
+  readonly fastest: PeerResult | undefined;
+  /** Ours to the fastest peer's, medians of wall time. */
+  readonly ratio: number | undefined;
+  readonly cpuRatio: number | undefined;
+  readonly limitRatio: number | undefined;
+  readonly isMet: boolean | undefined;
+}
+
+/** Peers are those that are not ours; our daemon counts as one where nobody else can do the work: buildx then does what it does to BuildKit. */
+export function standingOf({ peers, limit, target }: WorkloadResult): Standing {
+  const measured = peers.filter(({ samples }) => samples.length > 0);
+  const ours = measured.find(({ peer }) => peer === "slipway");
+  const others = measured.filter(({ peer }) => !peer.startsWith("slipway"));
+  const against = others.length > 0 ? others : measured.filter(({ peer }) => peer === "slipway-daemon");
+  const fastest = against.toSorted((one, other) => wall(one) - wall(other))[0];
+  const ratio = ours === undefined || fastest === undefined ? undefined : wall(ours) / wall(fastest);
+  const [ourCpu, theirCpu] = [cpu(ours), cpu(fastest)];
+  const cpuRatio = ourCpu === undefined || theirCpu === undefined ? undefined : ourCpu / theirCpu;
+  const limitRatio = ours === undefined || limit === undefined ? undefined : wall(ours) / limit.sample.wallMs;
+  const isMet =
+    target === undefined || ours === undefined
+      ? undefined
+      : "ms" in target
+        ? wall(ours) <= target.ms
+        : ratio === undefined
+          ? undefined
+          : ratio <= target.ratio;
+  return { ours, fastest, ratio, cpuRatio, limitRatio, isMet };
+}
+
+/** Markdown: the promises first, then every figure. */
+export function markdown(report: Report): string {
+  const { machine, rounds, workloads, missingPeers } = report;
+  const head =
+    `${machine.date}, ${machine.processors} processors (${machine.model}), ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB, Linux ${machine.kernel}; ` +
+    `load ${machine.loads.map((load) => load.toFixed(1)).join(" before, ")} after; medians of ${rounds} interleaved rounds, least and most in brackets`;
+  const missing = missingPeers.map(({ title, why }) => `- ${title}: ${why}`);
+  return [
+    head,
+    table(
+      ["workload", "Slipway", "fastest peer", "ratio (CPU)", "to the bare work", "target"],
+      workloads.map(standingRow),
+    ),
+    table(
+      ["workload", "builder", "wall", "CPU", "peak memory", "written"],
+      workloads.flatMap((each) =>
+        each.peers.filter(({ samples }) => samples.length > 0).map((peer) => figures(each.title, peer)),
+      ),
+    ),
+    ...(missing.length === 0 ? [] : [`Left out:\n${missing.join("\n")}`]),
+    problems(workloads),
+  ]
+    .filter((part) => part !== "")
+    .join("\n\n");
+}
+
+function standingRow(workload: WorkloadResult): string[] {
+  const { ours, fastest, ratio, cpuRatio, limitRatio, isMet } = standingOf(workload);
+  const { target, limit } = workload;
+  const wanted = target === undefined ? "" : "ms" in target ? `< ${target.ms} ms` : `≤ ${target.ratio}`;
+  return [
+    workload.title,
+    ours === undefined ? "" : spread(ours.samples),
+    fastest === undefined ? "" : `${fastest.title} ${spread(fastest.samples)}`,
+    ratio === undefined ? "" : `${ratio.toFixed(2)}${cpuRatio === undefined ? "" : ` (${cpuRatio.toFixed(2)})`}`,
+    limit === undefined || limitRatio === undefined ? "" : `${limitRatio.toFixed(2)} of \`${limit.name}\``,
+    isMet === undefined ? wanted : `${wanted} ${isMet ? "met" : "**missed**"}`,
+  ];
+}
+
+function figures(title: string, { title: peer, samples }: PeerResult): string[] {
+  const of = (pick: (sample: Sample) => number | undefined, text: (value: number) => string) => {
+    const value = medianOf(samples.map(pick));
+    return value === undefined ? "" : text(value);
+  };
+  return [
+    title,
+    peer,
+    spread(samples),
+    of(({ cpuMs }) => cpuMs, ms),
+    of(({ peakBytes }) => peakBytes, mb),
+    of(({ writtenBytes }) => writtenBytes, mb),
+  ];
+}
+
+function problems(workloads: readonly WorkloadResult[]): string {
+  const told = workloads.flatMap(({ title, peers }) =>
+    peers
+      .filter(({ problem }) => problem !== undefined)
+      .map(({ title: peer, problem }) => `- ${title}, ${peer}: ${problem!.split("\n")[0]}`),
+  );
+  return told.length === 0 ? "" : `Not measured:\n${told.join("\n")}`;
+}
+
+function spread(samples: readonly Sample[]): string {
+  const walls = samples.map(({ wallMs }) => wallMs);
+  return walls.length === 1
+    ? ms(walls[0]!)
+    : `${ms(median(walls))} (${ms(Math.min(...walls))}–${ms(Math.max(...walls))})`;
+}
+
+function wall({ samples }: PeerResult): number {
+  return median(samples.map(({ wallMs }) => wallMs));
+}
+
+function cpu(peer: PeerResult | undefined): number | undefined {
+  return peer === undefined ? undefined : medianOf(peer.samples.map(({ cpuMs }) => cpuMs));
+}
+
+/** A Markdown table. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}

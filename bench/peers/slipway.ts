@@ -1,0 +1,72 @@
+// Slipway without a daemon: each build is one command.
+
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { measure } from "../harness/meter.ts";
+import type { BuildOrder, Output, PeerKind } from "../harness/types.ts";
+
+export const slipway: PeerKind = {
+  id: "slipway",
+  title: "Slipway",
+  missing: () => undefined,
+  start: async (lab) => {
+    const root = join(lab.folder, "slipway-root");
+    const command = (order: BuildOrder) => ({
+      argv: [lab.slipway, "build", "--root", root, ...slipwayArgs(order), order.context],
+      env: {
+        ...process.env,
+        SLIPWAY_NAMESPACE: undefined,
+        ...(order.output.kind === "load" ? { DOCKER_HOST: order.output.engine } : {}),
+      },
+      wantsSteps: order.wantsSteps,
+    });
+    return {
+      id: "slipway",
+      title: "Slipway",
+      reset: async () => rmSync(root, { recursive: true, force: true }),
+      build: (order) => measure([command(order)], lab.folder),
+      buildAll: (orders) => measure(orders.map(command), lab.folder),
+      [Symbol.asyncDispose]: async () => rmSync(root, { recursive: true, force: true }),
+    };
+  },
+};
+
+function slipwayArgs(order: BuildOrder): string[] {
+  return [...commonArgs(order), ...outputArgs(order.output)];
+}
+
+/** Options that buildx and Slipway share. Attestations are left out: only some peers make them. */
+export function commonArgs({
+  dockerfile,
+  args = {},
+  cacheTo,
+  cacheFrom,
+  noCache = false,
+  wantsSteps = false,
+}: BuildOrder): string[] {
+  return [
+    "--progress",
+    wantsSteps ? "rawjson" : "quiet",
+    "--provenance=false",
+    ...(dockerfile === undefined ? [] : ["-f", dockerfile]),
+    ...Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
+    ...(cacheTo === undefined ? [] : ["--cache-to", `type=local,dest=${cacheTo},mode=max`]),
+    ...(cacheFrom === undefined ? [] : ["--cache-from", `type=local,src=${cacheFrom}`]),
+    ...(noCache ? ["--no-cache"] : []),
+  ];
+}
+
+function outputArgs(output: Output): string[] {
+  switch (output.kind) {
+    case "none":
+      return ["-o", "type=cacheonly"];
+    case "store":
+      return ["-t", output.name];
+    case "layout":
+      return ["-o", `type=oci,dest=${output.path},compression=${output.compression}`];
+    case "push":
+      return ["-o", `type=registry,name=${output.name},registry.insecure=true`];
+    case "load":
+      return ["-t", output.name, "--load"];
+  }
+}

@@ -1,0 +1,93 @@
+// What developers do all day: building again, changing a line, running steps; and graphs of many stages.
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Lab, Output, Workload } from "../harness/types.ts";
+import { context, fresh, manyFiles } from "./contexts.ts";
+
+const STORE: Output = { kind: "store", name: "bench/small:latest" };
+
+/** Buildah and the classic builder build stages in turn, which is theirs to lose; all make an image of the result. */
+export function smallWorkloads(isQuick: boolean): Workload[] {
+  return [noOp(), oneLine(), steps(isQuick ? 3 : 20), graph("diamond", 2), graph("fan-out", isQuick ? 6 : 64)];
+}
+
+function noOp(): Workload {
+  let dir = "";
+  return {
+    id: "no-op",
+    title: "rebuild, nothing changed, 6 stages, 2,000 files",
+    target: { ratio: 0.7 },
+    prepare: (lab) => {
+      const stages = [1, 2, 3, 4, 5]
+        .map((n) => `FROM base AS s${n}\nCOPY d${n % 4} /src\nRUN echo ${n} > /out${n}\n`)
+        .join("");
+      const last = `FROM base\n${[1, 2, 3, 4, 5].map((n) => `COPY --from=s${n} /out${n} /\n`).join("")}COPY . /all\n`;
+      dir = context(lab, "no-op", `FROM ${lab.base} AS base\n${stages}${last}`, (to) => manyFiles(to, 2000));
+    },
+    warm: async (peer) => {
+      await peer.build({ context: dir, output: STORE });
+      await peer.build({ context: dir, output: STORE });
+    },
+    round: (peer) => peer.build({ context: dir, output: STORE }),
+  };
+}
+
+function oneLine(): Workload {
+  let dir = "";
+  return {
+    id: "one-line",
+    title: "one line changed, warm store: COPY and one RUN again",
+    target: { ratio: 0.8 },
+    prepare: (lab) => {
+      const file = `FROM ${lab.base}\nCOPY lib /lib2\nRUN find /lib2 -type f | wc -l > /count\nCOPY src /src\nRUN cat /src/d0/* > /app\n`;
+      dir = context(lab, "one-line", file, (to) => {
+        manyFiles(join(to, "lib"), 2000);
+        manyFiles(join(to, "src"), 50);
+      });
+    },
+    warm: async (peer) => void (await peer.build({ context: dir, output: STORE })),
+    round: (peer) => {
+      writeFileSync(join(dir, "src/d0/main"), fresh());
+      return peer.build({ context: dir, output: STORE });
+    },
+  };
+}
+
+function steps(count: number): Workload {
+  let dir = "";
+  return {
+    id: "steps",
+    title: `${count} trivial RUN steps`,
+    target: { ratio: 0.6 },
+    prepare: (lab) => {
+      dir = context(lab, "steps", `FROM ${lab.base}\nARG SALT\n${"RUN : $SALT\n".repeat(count)}`);
+    },
+    warm: async (peer) => void (await peer.build({ context: dir, output: STORE, args: { SALT: "warm" } })),
+    round: (peer) => peer.build({ context: dir, output: STORE, args: { SALT: fresh() }, wantsSteps: true }),
+  };
+}
+
+function graph(shape: "diamond" | "fan-out", width: number): Workload {
+  let dir = "";
+  return {
+    id: shape,
+    title: shape === "diamond" ? "diamond: two stages that sleep 1 s, joined" : `${width} stages side by side, joined`,
+    prepare: (lab) => {
+      const work = shape === "diamond" ? "sleep 1; " : "";
+      const names = Array.from({ length: width }, (_, at) => `s${at}`);
+      const stages = names
+        .map((name) => `FROM ${lab.base} AS ${name}\nARG SALT\nRUN ${work}echo $SALT > /${name}\n`)
+        .join("");
+      const joined = names.map((name) => `COPY --from=${name} /${name} /\n`).join("");
+      dir = context(lab, shape, `${stages}FROM ${lab.base}\n${joined}`);
+    },
+    warm: async (peer, lab: Lab) => void (await peer.build({ context: pulled(lab), output: STORE })),
+    round: (peer) =>
+      peer.build({ context: dir, output: STORE, args: { SALT: fresh() }, wantsSteps: shape === "diamond" }),
+  };
+}
+
+function pulled(lab: Lab): string {
+  return context(lab, "pulled", `FROM ${lab.base}\nRUN true\n`);
+}

@@ -1,0 +1,153 @@
+// The cache as a folder, many builds at once, garbage collection, and the start of the command itself.
+
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "../measure.ts";
+import { buildxProgram } from "../../test/integration/peers.ts";
+import { Unsupported } from "../harness/types.ts";
+import type { Lab, Output, Sample, Workload } from "../harness/types.ts";
+import { context, fresh, manyFiles } from "./contexts.ts";
+import { bare } from "./trees.ts";
+
+const NOWHERE: Output = { kind: "none" };
+const noFolder = "no cache export to a folder";
+const withoutFolders = { "docker-20": noFolder, "docker-20-buildkit": noFolder, buildah: noFolder };
+
+export function storeWorkloads(isQuick: boolean): Workload[] {
+  return [
+    cacheExport(isQuick),
+    cacheImport(isQuick),
+    atOnce(),
+    collect(isQuick),
+    start("--help", { ms: 80 }),
+    start("--version"),
+  ];
+}
+
+/** Three layers: 5,000 files, a large file made by a step, and a small one. */
+function cachedContext(lab: Lab, id: string, isQuick: boolean): string {
+  const file = `FROM ${lab.base}\nARG SALT\nCOPY data /data\nRUN dd if=/dev/urandom of=/large bs=1M count=${isQuick ? 1 : 100} 2>/dev/null && echo $SALT\nRUN echo $SALT > /small\n`;
+  return context(lab, id, file, (to) => manyFiles(join(to, "data"), isQuick ? 100 : 5000));
+}
+
+function cacheExport(isQuick: boolean): Workload {
+  let dir = "";
+  return {
+    id: "cache-export",
+    title: "cache export to a folder, mode=max, after the build",
+    target: { ratio: 0.3 },
+    without: withoutFolders,
+    prepare: (lab) => {
+      dir = cachedContext(lab, "cache-export", isQuick);
+    },
+    round: async (peer, lab) => {
+      const cacheTo = join(lab.folder, "cache-out");
+      rmSync(cacheTo, { recursive: true, force: true });
+      const args = { SALT: fresh() };
+      await peer.build({ context: dir, output: NOWHERE, args });
+      return peer.build({ context: dir, output: NOWHERE, args, cacheTo });
+    },
+  };
+}
+
+/** A fresh store and a folder: nothing is run again, and a layout is written. */
+function cacheImport(isQuick: boolean): Workload {
+  let dir = "";
+  return {
+    id: "cache-import",
+    title: "fresh store, cache from a folder, image as a layout",
+    without: withoutFolders,
+    prepare: (lab) => {
+      dir = cachedContext(lab, "cache-import", isQuick);
+    },
+    warm: async (peer, lab) => {
+      await peer.build({
+        context: dir,
+        output: NOWHERE,
+        args: { SALT: "one" },
+        cacheTo: join(lab.folder, `cache-${peer.id}`),
+      });
+    },
+    round: async (peer, lab) => {
+      await peer.reset();
+      const path = join(lab.folder, "imported.tar");
+      const cacheFrom = join(lab.folder, `cache-${peer.id}`);
+      const sample = await peer.build({
+        context: dir,
+        output: { kind: "layout", path, compression: "gzip" },
+        args: { SALT: "one" },
+        cacheFrom,
+      });
+      rmSync(path);
+      return sample;
+    },
+  };
+}
+
+function atOnce(): Workload {
+  let dirs: string[] = [];
+  return {
+    id: "16-builds",
+    title: "16 builds at once, each with a step of its own",
+    prepare: (lab) => {
+      dirs = Array.from({ length: 16 }, (_, at) =>
+        context(
+          lab,
+          `at-once-${at}`,
+          `FROM ${lab.base}\nARG SALT\nRUN echo shared > /shared\nRUN echo $SALT ${at} > /own\n`,
+        ),
+      );
+    },
+    warm: async (peer) => void (await peer.build({ context: dirs[0]!, output: NOWHERE, args: { SALT: "warm" } })),
+    round: (peer) => {
+      const args = { SALT: fresh() };
+      return peer.buildAll(dirs.map((dir) => ({ context: dir, output: NOWHERE, args })));
+    },
+  };
+}
+
+/** Only ours: other stores would need an hour to be filled. */
+function collect(isQuick: boolean): Workload {
+  const [files, copies] = isQuick ? [2, 20] : [50, 200];
+  const why = "only Slipway's store is filled: with a peer it takes too long";
+  return {
+    id: "collect",
+    title: `prune of a store with ${files * copies} records`,
+    rounds: 1,
+    without: Object.fromEntries(
+      ["slipway-daemon", "docker-20", "docker-20-buildkit", "docker-28", "buildkitd", "buildah"].map((id) => [id, why]),
+    ),
+    prepare: () => undefined,
+    round: (_peer, lab): Promise<Sample> => {
+      const root = join(lab.folder, "collect-root");
+      for (let file = 0; file < files; file++) {
+        const lines = Array.from({ length: copies }, (_, at) => `COPY f /${file}-${at}\n`).join("");
+        const dir = context(lab, `collect-${file}`, `FROM scratch\n${lines}`, (to) => manyFiles(join(to, "f"), 1));
+        run([lab.slipway, "build", "--root", root, "--progress", "quiet", "-o", "type=cacheonly", dir]);
+      }
+      return Promise.resolve(bare([lab.slipway, "prune", "--root", root, "-a", "-f"], root));
+    },
+  };
+}
+
+function start(flag: string, target?: Workload["target"]): Workload {
+  return {
+    id: `start${flag}`,
+    title: `start-up, \`${flag}\``,
+    ...(target === undefined ? {} : { target }),
+    rounds: 9,
+    without: { "slipway-daemon": "the same command", "docker-20-buildkit": "the same command" },
+    prepare: () => undefined,
+    round: (peer, lab) => {
+      const commands: Record<string, readonly string[]> = {
+        slipway: [lab.slipway, flag],
+        "docker-28": [buildxProgram, ...(flag === "--version" ? ["version"] : [flag])],
+        "docker-20": ["docker", flag],
+        buildah: ["buildah", flag],
+      };
+      const argv = commands[peer.id];
+      if (argv === undefined) throw new Unsupported("no client of its own");
+      return Promise.resolve(bare(argv));
+    },
+  };
+}

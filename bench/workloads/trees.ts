@@ -1,0 +1,82 @@
+// Contexts: a large file, many small ones; new to the builder and unchanged.
+
+import { randomBytes } from "node:crypto";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "../measure.ts";
+import type { Lab, Output, Sample, Workload } from "../harness/types.ts";
+import { context, manyFiles } from "./contexts.ts";
+
+const NOWHERE: Output = { kind: "none" };
+
+export function treeWorkloads(isQuick: boolean): Workload[] {
+  const small = isQuick ? 500 : 50_000;
+  const many = isQuick ? 1000 : 200_000;
+  const big = isQuick ? 5_000_000 : 500_000_000;
+  return [
+    cold("context-files", `COPY of ${small} small files, new`, files(small), { ratio: 0.4 }),
+    unchanged("context-files-unchanged", `${small} small files, unchanged`, files(small), { ratio: 0.2 }),
+    cold("context-large", `COPY of one file of ${big / 1e6} MB, new`, largeFile(big)),
+    unchanged("context-large-unchanged", `one file of ${big / 1e6} MB, unchanged`, largeFile(big)),
+    unchanged("context-many-unchanged", `${many} small files, unchanged`, files(many)),
+  ];
+}
+
+type Fill = (dir: string) => void;
+
+function files(count: number): Fill {
+  return (dir) => manyFiles(join(dir, "data"), count, randomBytes(8).toString("hex"));
+}
+
+function largeFile(bytes: number): Fill {
+  return (dir) => {
+    writeFileSync(join(dir, "salt"), randomBytes(8));
+    writeFileSync(join(dir, "data"), Buffer.concat([randomBytes(1000), Buffer.alloc(bytes - 1000, randomBytes(4096))]));
+  };
+}
+
+/** A context that nobody has seen, for each peer and round. */
+function cold(id: string, title: string, fill: Fill, target?: Workload["target"]): Workload {
+  let made = 0;
+  const last = { dir: "" };
+  const next = (lab: Lab) => {
+    if (last.dir !== "") rmSync(last.dir, { recursive: true, force: true });
+    return (last.dir = context(lab, `${id}-${made++}`, "FROM scratch\nCOPY . /\n", fill));
+  };
+  return {
+    id,
+    title,
+    ...(target === undefined ? {} : { target }),
+    prepare: () => undefined,
+    round: (peer, lab) => peer.build({ context: next(lab), output: NOWHERE }),
+    limit: (lab) => ({
+      name: "cp -a",
+      sample: bare(["cp", "-a", next(lab), join(lab.folder, "copied")], join(lab.folder, "copied")),
+    }),
+  };
+}
+
+function unchanged(id: string, title: string, fill: Fill, target?: Workload["target"]): Workload {
+  let dir = "";
+  return {
+    id,
+    title,
+    ...(target === undefined ? {} : { target }),
+    prepare: (lab) => {
+      dir = context(lab, id, "FROM scratch\nCOPY . /\n", fill);
+    },
+    warm: async (peer) => {
+      await peer.build({ context: dir, output: NOWHERE });
+      await peer.build({ context: dir, output: NOWHERE });
+    },
+    round: (peer) => peer.build({ context: dir, output: NOWHERE }),
+    limit: () => ({ name: "find -printf", sample: bare(["find", dir, "-printf", "%s %T@ %C@\n"]) }),
+  };
+}
+
+/** A bare command's time; `made` is removed after it. */
+export function bare(argv: readonly string[], made?: string): Sample {
+  const done = run(argv);
+  if (made !== undefined) rmSync(made, { recursive: true, force: true });
+  return { wallMs: done.wallMs, cpuMs: done.cpuMs, peakBytes: done.peakBytes, writtenBytes: undefined };
+}
