@@ -41,6 +41,7 @@ static struct timespec attached_changed;
 static bool attached_fresh = true;
 static struct network networks[MAX_NETWORKS];
 static size_t network_count;
+static bool leads_out;
 
 void names_open(int fd, const char *container) {
   networks_fd = fd;
@@ -159,11 +160,14 @@ static void read_attached(const char *path) {
   for (size_t at = 0; at < network_count; at++)
     forget_members(&networks[at]);
   network_count = 0;
+  leads_out = false;
   for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL && network_count < MAX_NETWORKS;) {
     struct network *network = &networks[network_count];
     memset(network, 0, sizeof *network);
-    if (sscanf(line, "network %64[0-9a-f] %255s", network->id, network->name) < 1)
+    char kind[16] = "";
+    if (sscanf(line, "network %64[0-9a-f] %255s %15s", network->id, network->name, kind) < 1)
       continue;
+    leads_out = leads_out || strcmp(kind, "internal") != 0;
     network->fresh = true;
     network_count++;
   }
@@ -239,4 +243,9 @@ bool names_reverse(const uint8_t address[4], char *name, size_t size) {
     }
   }
   return false;
+}
+
+bool names_lead_out(void) {
+  refresh();
+  return leads_out;
 }

@@ -16,5 +16,7 @@ void names_open(int networks_fd, const char *container);
 size_t names_find(const char *name, uint8_t (*addresses)[4], size_t room, bool *known);
 // The first name of the member with this address, with its network's: `web.shop_default`.
 bool names_reverse(const uint8_t address[4], char *name, size_t size);
+// Whether any of the container's networks leads out of this machine: only then are names of others asked for.
+bool names_lead_out(void);
 
 #endif

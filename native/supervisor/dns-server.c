@@ -112,6 +112,8 @@ static void read_host_servers(void) {
 }
 
 static size_t server_count(void) {
+  if (!names_lead_out())
+    return 0;
   if (config->has_servers)
     return config->server_count;
   read_host_servers();

@@ -61,7 +61,7 @@ static bool read_line(const char *line, struct net_config *config) {
     return true;
   if (sscanf(line, "upstream %63s %u", word, &port) >= 1) {
     config->has_servers = true;
-    if (strcmp(word, "none") == 0 || config->server_count == MAX_SERVERS)
+    if (config->server_count == MAX_SERVERS)
       return true;
     return net_endpoint(word, port, &config->servers[config->server_count++]);
   }

@@ -16,9 +16,11 @@ import { images } from "./images.ts";
 import { imagetools } from "./imagetools.ts";
 import { inspect } from "./inspect.ts";
 import { ls } from "./ls.ts";
+import { network } from "./network.ts";
 import { prune } from "./prune.ts";
 import { rmi } from "./rmi.ts";
 import { verifyRepro } from "./verify-repro.ts";
+import { volume } from "./volume.ts";
 import { bootstrap, rm, stop, use } from "./use.ts";
 import { version } from "./version.ts";
 
@@ -44,6 +46,8 @@ export const commands: readonly CommandDefinition[] = [
   features,
   frontend,
   history,
+  network,
+  volume,
   doctor,
   version,
 ];

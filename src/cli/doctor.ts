@@ -9,7 +9,7 @@ export const doctor: CommandDefinition = {
   name: "doctor",
   summary: "Check what this machine has for building",
   description:
-    "Looks at the container runtime, overlay mounts, cgroups, user namespaces, disk, memory, emulators, programs, Docker Engine, the builders that `slipway create` made, and the registries that are named. " +
+    "Looks at the container runtime, overlay mounts, cgroups, user namespaces, bridges and packet rules for containers, disk, memory, emulators, programs, Docker Engine, the builders that `slipway create` made, and the registries that are named. " +
     "Each finding that is not good says what it costs and what to do. Exits with 1 where something won't work.",
   usage: "[OPTIONS]",
   args: { min: 0, max: 0 },
@@ -30,6 +30,7 @@ async function runDoctor({ flags, shell, root }: Invocation): Promise<number> {
     await import("../service/doctor/index.ts");
   const groups = await Promise.all([
     machineFindings(root),
+    import("../running/networks/index.ts").then(({ networkFindings }) => networkFindings()),
     engineFinding(shell.env).then((finding) => [finding]),
     builderFindings(new BuilderConfigs(shell.env).list(), shell.env),
     registryFindings(

@@ -1,9 +1,9 @@
 // `slipway prune`: removes what the cache can do without. Counterpart: docker/buildx commands/prune.go.
 
-import { createInterface } from "node:readline/promises";
 import type { UsageRecord } from "../service/builders/index.ts";
 import { builderFlag } from "./builder-flag.ts";
-import type { CommandDefinition, Invocation, Shell } from "./command.ts";
+import type { CommandDefinition, Invocation } from "./command.ts";
+import { confirmed } from "./confirm.ts";
 import { parseFilters } from "./filters.ts";
 import { humanSize } from "./sizes.ts";
 import { alignTabs } from "./table.ts";
@@ -79,15 +79,4 @@ async function runPrune({ flags, shell, root }: Invocation): Promise<number> {
   await builder.prune({ filters, all: flags.bool("all"), ...given }, onRecord, controller.signal);
   shell.stdout.write(alignTabs([["Total:", humanSize(total)]]));
   return 0;
-}
-
-async function confirmed(shell: Shell, question: string): Promise<boolean> {
-  shell.stdout.write(`${question} [y/N] `);
-  const lines = createInterface({ input: shell.stdin });
-  try {
-    for await (const line of lines) return /^y(es)?$/i.test(line.trim());
-    return false;
-  } finally {
-    lines.close();
-  }
 }

@@ -86,6 +86,11 @@ export class Member {
     return member;
   }
 
+  /** Of a process inside. */
+  get pid(): number {
+    return this.#holder.pid!;
+  }
+
   get address(): string {
     return this.plan.endpoints[0]!.ipAddress;
   }

@@ -12,7 +12,11 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  connectNetwork,
   createNetwork,
+  disconnectNetwork,
+  endpointsOf,
+  networkMembers,
   leaveNetworks,
   listNetworks,
   parsePortSpec,
@@ -383,6 +387,43 @@ test("a container on two networks has an address, names and neighbours on each",
   assert.deepEqual(lookUp(db, "web"), [web.plan.endpoints[1]!.ipAddress]);
   assert.notDeepEqual(lookUp(user, "db"), [db.address]);
   assert.match(web.plan.hosts, new RegExp(`${web.address}\t.*\n${web.plan.endpoints[1]!.ipAddress}\t`));
+});
+
+test("networks joined and left while running", async () => {
+  const asked = await resolver("127.0.0.53");
+  await createNetwork(root, { name: "vault", internal: true });
+  await createNetwork(root, { name: "front" });
+  const web = await start({ name: "web", networks: ["vault"] });
+  const user = await start({ name: "user", networks: ["front"] });
+  const container = { id: web.id, name: "web", pid: web.pid };
+  assert.deepEqual(lookUp(web, "www.example.org"), ["ESERVFAIL"]);
+  const endpoint = await connectNetwork(root, { network: "front", aliases: ["www"] }, container);
+  assert.deepEqual(lookUp(user, "www"), [endpoint.ipAddress]);
+  assert.deepEqual(lookUp(web, "user"), [user.address]);
+  assert.deepEqual(lookUp(web, "www.example.org"), ["198.51.100.7"], "it has a way out now");
+  assert.ok(asked.size >= 0);
+  web.run("busybox", "ping", "-c1", "-W2", OUTSIDE);
+  assert.deepEqual(
+    (await endpointsOf(root, web.id)).map(({ networkName }) => networkName),
+    ["vault", "front"],
+  );
+  assert.deepEqual(
+    (await networkMembers(root, endpoint.networkId)).map(({ containerName }) => containerName).toSorted(),
+    ["user", "web"],
+  );
+  await assert.rejects(connectNetwork(root, { network: "front", aliases: [] }, container), {
+    message: "endpoint with name web already exists in network front",
+  });
+  await disconnectNetwork(root, "vault", container);
+  assert.equal((await endpointsOf(root, web.id)).length, 1);
+  await disconnectNetwork(root, "front", container);
+  assert.notDeepEqual(lookUp(user, "www"), [endpoint.ipAddress]);
+  assert.throws(() => web.run("ip", "-4", "route", "get", OUTSIDE));
+  await assert.rejects(disconnectNetwork(root, "front", container), {
+    message: `container ${web.id} is not connected to network front`,
+  });
+  await connectNetwork(root, { network: "front", aliases: [] }, container);
+  web.run("busybox", "ping", "-c1", "-W2", OUTSIDE);
 });
 
 test("subnets stay away from the host's routes, and from each other's", async () => {

@@ -27,9 +27,23 @@ export async function tryCommand(argv: readonly string[], stdin?: string): Promi
   }
 }
 
-/** `ip -batch` of several lines. @throws NETWORK_COMMAND with ip's own words. */
-export async function ipBatch(lines: readonly string[]): Promise<void> {
-  const { ok, stderr } = await tryCommand(["ip", "-batch", "-"], `${lines.join("\n")}\n`);
+/** `ip -batch` of several lines on this machine's network. @throws NETWORK_COMMAND with ip's own words. */
+export function ipBatch(lines: readonly string[]): Promise<void> {
+  return batch(["ip", "-batch", "-"], lines);
+}
+
+/** The same in the network namespace whose file is given. */
+export function ipBatchIn(netns: string, lines: readonly string[]): Promise<void> {
+  return batch(inNamespace(netns, ["ip", "-batch", "-"]), lines);
+}
+
+/** The command line that runs `argv` in a network namespace. */
+export function inNamespace(netns: string, argv: readonly string[]): string[] {
+  return ["nsenter", `--net=${netns}`, ...argv];
+}
+
+async function batch(argv: readonly string[], lines: readonly string[]): Promise<void> {
+  const { ok, stderr } = await tryCommand(argv, `${lines.filter((line) => line !== "").join("\n")}\n`);
   if (ok) return;
   const missing = /not installed|No such file or directory/.test(stderr) && !stderr.includes("RTNETLINK");
   throw new BuildError(`setting up the network failed: ${stderr}`, {

@@ -10,6 +10,7 @@ import { withNetworksLocked } from "./network-lock.ts";
 import {
   DEFAULT_NETWORK,
   findRecord,
+  fixedId,
   HOST_RECORD,
   type NetworkRecord,
   NONE_RECORD,
@@ -133,7 +134,7 @@ export function listNetworks(root: string): NetworkRecord[] {
   const records = readRecords(root);
   const fallback: NetworkRecord = {
     ...NONE_RECORD,
-    id: Buffer.from("slipway-bridge").toString("hex").padEnd(64, "0"),
+    id: fixedId(DEFAULT_NETWORK),
     name: DEFAULT_NETWORK,
     driver: "bridge",
   };

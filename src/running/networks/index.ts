@@ -1,8 +1,19 @@
-export { createNetwork, listNetworks, liveMembers, pruneNetworks, removeNetwork } from "./create.ts";
+export {
+  alreadyConnected,
+  connectNetwork,
+  disconnectNetwork,
+  endpointsOf,
+  networkMembers,
+  notConnected,
+} from "./connect.ts";
+export type { NetworkMember, RunningContainer } from "./connect.ts";
+export { createNetwork, listNetworks, pruneNetworks, removeNetwork } from "./create.ts";
 export type { NetworkCreateRequest } from "./create.ts";
+export { networkFindings } from "./findings.ts";
+export type { NetworkFinding } from "./findings.ts";
 export { planNetwork } from "./plan.ts";
 export { parseExposed, parsePortSpec } from "./port-specs.ts";
-export { findRecord } from "./records.ts";
+export { DEFAULT_NETWORK, findRecord } from "./records.ts";
 export type { NetworkRecord } from "./records.ts";
 export { leaveNetworks, sweepNetworks } from "./sweep.ts";
 export type {

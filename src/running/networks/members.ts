@@ -24,7 +24,7 @@ export interface AttachedRecord {
   readonly containerId: string;
   readonly containerName: string;
   /** The default route's first. */
-  readonly networks: readonly { readonly id: string; readonly name: string }[];
+  readonly networks: readonly { readonly id: string; readonly name: string; readonly internal: boolean }[];
   /** With the address and port inside. */
   readonly ports: readonly (PublishedPort & { readonly address: string })[];
 }
@@ -104,7 +104,9 @@ export function readAttached(root: string, containerId: string): AttachedRecord 
   return {
     containerId,
     containerName: lines.find(([word]) => word === "name")?.[1] ?? "",
-    networks: lines.flatMap(([word, id, name = ""]) => (word === "network" && id !== undefined ? [{ id, name }] : [])),
+    networks: lines.flatMap(([word, id, name = "", kind]) =>
+      word === "network" && id !== undefined ? [{ id, name, internal: kind === "internal" }] : [],
+    ),
     ports: lines.flatMap(([word, protocol, hostIp = "", hostPort, address = "", containerPort]) =>
       word === "port" && (protocol === "tcp" || protocol === "udp")
         ? [{ protocol, hostIp, hostPort: Number(hostPort), address, containerPort: Number(containerPort) }]
@@ -116,7 +118,7 @@ export function readAttached(root: string, containerId: string): AttachedRecord 
 export function writeAttached(root: string, { containerId, containerName, networks, ports }: AttachedRecord): void {
   const lines = [
     `name ${containerName}`,
-    ...networks.map(({ id, name }) => `network ${id} ${name}`),
+    ...networks.map(({ id, name, internal }) => `network ${id} ${name}${internal ? " internal" : ""}`),
     ...ports.map(
       (each) => `port ${each.protocol} ${each.hostIp} ${each.hostPort} ${each.address} ${each.containerPort}`,
     ),

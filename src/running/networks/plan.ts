@@ -154,7 +154,7 @@ async function planBridged(
               root,
               containerId,
               containerName: asker.containerName,
-              upstreams: way === undefined ? "none" : resolv.upstreams,
+              upstreams: resolv.upstreams,
               forwarded,
             }),
           ),
@@ -335,7 +335,7 @@ function helperText(options: {
   root: string;
   containerId: string;
   containerName: string;
-  upstreams: readonly string[] | "none" | undefined;
+  upstreams: readonly string[] | undefined;
   forwarded: readonly { protocol: string; hostIp: string; hostPort: number; address: string; containerPort: number }[];
 }): string {
   const { root, containerId, containerName, upstreams, forwarded } = options;
@@ -343,11 +343,7 @@ function helperText(options: {
     `networks ${networksDir(root)}`,
     `container ${containerId}`,
     `name ${containerName}`,
-    ...(upstreams === undefined
-      ? []
-      : upstreams === "none"
-        ? ["upstream none"]
-        : upstreams.map((server) => `upstream ${server}`)),
+    ...(upstreams ?? []).map((server) => `upstream ${server}`),
     ...forwarded.map(
       (each) => `proxy ${each.protocol} ${each.hostIp} ${each.hostPort} ${each.address} ${each.containerPort}`,
     ),

@@ -3,6 +3,7 @@
 // Folders are 0755 and files 0644: a container's DNS helper reads them as nobody, through a descriptor it opened as root. Who may
 // not enter the state root sees none of it.
 
+import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, errnoOf } from "../../base/index.ts";
@@ -42,8 +43,9 @@ const NO_BRIDGE = {
 export const HOST_RECORD: NetworkRecord = { ...NO_BRIDGE, id: fixedId("host"), name: "host", driver: "host" };
 export const NONE_RECORD: NetworkRecord = { ...NO_BRIDGE, id: fixedId("none"), name: "none", driver: "null" };
 
-function fixedId(name: string): string {
-  return Buffer.from(`slipway-${name}`).toString("hex").padEnd(64, "0");
+/** The id of one that needs no record. */
+export function fixedId(name: string): string {
+  return createHash("sha256").update(`slipway ${name}`).digest("hex");
 }
 
 export function networksDir(root: string): string {
