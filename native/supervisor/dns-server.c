@@ -72,8 +72,8 @@ static struct endpoint host_servers[MAX_SERVERS];
 static size_t host_server_count;
 static struct timespec host_changed;
 
-static int listen_on(struct watch *watch, int type) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(53)};
+static int listen_on(struct watch *watch, int type, uint16_t port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
   int yes = 1;
   inet_pton(AF_INET, "127.0.0.11", &address.sin_addr);
   watch->fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -85,10 +85,10 @@ static int listen_on(struct watch *watch, int type) {
   return type == SOCK_STREAM ? listen(watch->fd, 64) : 0;
 }
 
-int dns_listen(char *error, size_t error_size) {
-  if (listen_on(&udp, SOCK_DGRAM) == 0 && listen_on(&tcp, SOCK_STREAM) == 0)
+int dns_listen(uint16_t port, char *error, size_t error_size) {
+  if (listen_on(&udp, SOCK_DGRAM, port) == 0 && listen_on(&tcp, SOCK_STREAM, port) == 0)
     return 0;
-  snprintf(error, error_size, "listening on 127.0.0.11:53 in the container: %s", strerror(errno));
+  snprintf(error, error_size, "listening on 127.0.0.11:%u in the container: %s", port, strerror(errno));
   return -1;
 }
 

@@ -59,6 +59,10 @@ static bool read_line(const char *line, struct net_config *config) {
     return true;
   if (sscanf(line, "name %255s", config->name) == 1)
     return true;
+  if (sscanf(line, "dns-port %u", &port) == 1) {
+    config->dns_port = (uint16_t)port;
+    return port > 0 && port < 65536;
+  }
   if (sscanf(line, "upstream %63s %u", word, &port) >= 1) {
     config->has_servers = true;
     if (config->server_count == MAX_SERVERS)
@@ -71,6 +75,7 @@ static bool read_line(const char *line, struct net_config *config) {
 int net_read_config(const char *path, struct net_config *config, char *error, size_t error_size) {
   memset(config, 0, sizeof *config);
   config->networks_fd = -1;
+  config->dns_port = 53;
   FILE *file = fopen(path, "re");
   if (file == NULL) {
     snprintf(error, error_size, "%s: %s", path, strerror(errno));

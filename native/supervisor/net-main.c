@@ -49,7 +49,7 @@ int net_main(int argc, char **argv) {
     snprintf(error, sizeof error, "entering the container's network: %s", strerror(errno));
     return fail(error);
   }
-  int listening = dns_listen(error, sizeof error);
+  int listening = dns_listen(config.dns_port, error, sizeof error);
   if (setns(host_netns, CLONE_NEWNET) != 0) {
     snprintf(error, sizeof error, "returning to the host's network: %s", strerror(errno));
     return fail(error);

@@ -31,6 +31,8 @@ struct net_config {
   int networks_fd;
   char container[65];
   char name[256];
+  // On 127.0.0.11; packet rules lead there from 53 where it is another.
+  uint16_t dns_port;
   // False: whatever the host's resolv.conf names at the time.
   bool has_servers;
   size_t server_count;
@@ -43,8 +45,8 @@ int net_read_config(const char *path, struct net_config *config, char *error, si
 // Puts an address and a port together; false when `ip` is none.
 bool net_endpoint(const char *ip, unsigned port, struct endpoint *endpoint);
 
-// Binds 127.0.0.11:53 in the namespace that the thread is in now. -1 with error text.
-int dns_listen(char *error, size_t error_size);
+// Binds 127.0.0.11 in the namespace that the thread is in now. -1 with error text.
+int dns_listen(uint16_t port, char *error, size_t error_size);
 // Serves from now on. Call it in the host's namespace.
 void dns_serve(const struct net_config *config);
 

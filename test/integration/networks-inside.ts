@@ -191,6 +191,18 @@ test("an internal network asks nobody else, reaches nothing and publishes nothin
   assert.throws(() => client.run("busybox", "ping", "-c1", "-W1", OUTSIDE));
 });
 
+test("a container may serve DNS itself, on all its addresses", async () => {
+  const server = await start({ name: "server" });
+  const script = `const s=require("dgram").createSocket("udp4");s.on("message",(m,r)=>s.send("mine",r.port,r.address));
+    require("net").createServer().listen(53,"0.0.0.0",()=>s.bind(53,"0.0.0.0",()=>console.log("up")))`;
+  const child = await server.serve(process.execPath, "-e", script);
+  await once(child.stdout!, "data");
+  const client = `const s=require("dgram").createSocket("udp4");s.connect(53,"${server.address}",()=>{s.send("x");s.on("message",(m)=>{console.log(""+m);process.exit()})})`;
+  const user = await start({ name: "user" });
+  assert.equal(user.run(process.execPath, "-e", client).trim(), "mine");
+  assert.deepEqual(lookUp(server, "user"), [user.address]);
+});
+
 test("hostile packets are refused or dropped, and the server goes on", async () => {
   const client = await start({ name: "client" });
   const [pid] = client.helperPids;

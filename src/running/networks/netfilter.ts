@@ -152,6 +152,20 @@ export function portRemoval(filter: Exclude<Filter, "none">, containerId: string
   ].join("\n");
 }
 
+/** In a container's own namespace: what it sends to its DNS server's usual port goes to `port`, so that the usual one is the container's to bind. */
+export function dnsRules(filter: Exclude<Filter, "none">, address: string, port: number): string {
+  if (filter === "nft") {
+    const rules = ["udp", "tcp"].map(
+      (protocol) => `\t\tip daddr ${address} ${protocol} dport 53 dnat to ${address}:${port}\n`,
+    );
+    return `table ip slipway {\n\tchain output {\n\t\ttype nat hook output priority -100; policy accept;\n${rules.join("")}\t}\n}\n`;
+  }
+  const rules = ["udp", "tcp"].map(
+    (protocol) => `-A OUTPUT -d ${address}/32 -p ${protocol} --dport 53 -j DNAT --to-destination ${address}:${port}`,
+  );
+  return ["*nat", ...rules, "COMMIT", ""].join("\n");
+}
+
 /**
  * What of `saved` (as `iptables-save` prints) has the mark and is not `kept`: text that removes it, and empty when nothing is left over.
  * Chains go with the rules that lead to them.

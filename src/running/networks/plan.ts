@@ -8,7 +8,7 @@ import { BuildError } from "../../base/index.ts";
 import { allocateAddress, macOf } from "./addresses.ts";
 import { ensureBridge, rootMark } from "./bridges.ts";
 import { defaultNetwork } from "./create.ts";
-import { hostHostsText, hostsText, parseExtraHost, resolvFiles } from "./host-files.ts";
+import { DNS_ADDRESS, hostHostsText, hostsText, parseExtraHost, resolvFiles } from "./host-files.ts";
 import {
   attachedContainers,
   attachedPath,
@@ -23,7 +23,7 @@ import {
   writeAttached,
   writeMember,
 } from "./members.ts";
-import { applyCommand, type Filter, portRemoval, portRules } from "./netfilter.ts";
+import { applyCommand, dnsRules, type Filter, portRemoval, portRules } from "./netfilter.ts";
 import { withNetworksLocked } from "./network-lock.ts";
 import { allocatePorts, hostHasIpv6 } from "./ports.ts";
 import {
@@ -47,6 +47,9 @@ import type {
   PortRequest,
   PublishedPort,
 } from "./types.ts";
+
+/** Where the DNS server listens when packet rules lead there: above the ports that systems give out. */
+const DNS_PORT = 61053;
 
 const NOTHING = {
   hostUp: [],
@@ -154,6 +157,7 @@ async function planBridged(
               root,
               containerId,
               containerName: asker.containerName,
+              dnsPort: joined[0]!.filter === "none" ? 53 : DNS_PORT,
               upstreams: resolv.upstreams,
               forwarded,
             }),
@@ -163,6 +167,10 @@ async function planBridged(
       const rules =
         way === undefined || way.filter === "none" ? "" : portRules(way.filter, containerId, forwarded, rootMark(root));
       const filter = way?.filter;
+      const inside = [["ip", "-batch", write("inside-up", insideLines(joined, way))]];
+      const inner = joined[0]!.filter;
+      if (inner !== "none")
+        inside.push(applyCommand(inner, write("dns-rules", dnsRules(inner, DNS_ADDRESS, DNS_PORT))));
       const up = [
         ["ip", "-batch", write("host-up", joined.map((each, at) => hostLines(root, containerId, each, at)).join(""))],
       ];
@@ -174,7 +182,7 @@ async function planBridged(
       return {
         netns: { kind: "new" },
         hostUp: up,
-        insideUp: [["ip", "-batch", write("inside-up", insideLines(joined, way))]],
+        insideUp: inside,
         hostDown: down,
         helpers: [helper],
         members: [
@@ -335,14 +343,16 @@ function helperText(options: {
   root: string;
   containerId: string;
   containerName: string;
+  dnsPort: number;
   upstreams: readonly string[] | undefined;
   forwarded: readonly { protocol: string; hostIp: string; hostPort: number; address: string; containerPort: number }[];
 }): string {
-  const { root, containerId, containerName, upstreams, forwarded } = options;
+  const { root, containerId, containerName, dnsPort, upstreams, forwarded } = options;
   return [
     `networks ${networksDir(root)}`,
     `container ${containerId}`,
     `name ${containerName}`,
+    `dns-port ${dnsPort}`,
     ...(upstreams ?? []).map((server) => `upstream ${server}`),
     ...forwarded.map(
       (each) => `proxy ${each.protocol} ${each.hostIp} ${each.hostPort} ${each.address} ${each.containerPort}`,
