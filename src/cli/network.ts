@@ -2,8 +2,9 @@
 
 import type { CommandDefinition, Invocation } from "./command.ts";
 import type { FlagDefinition } from "./flags.ts";
+import type * as runners from "./network-run.ts";
 
-type Runner = keyof typeof import("./network-run.ts");
+type Runner = keyof typeof runners;
 
 const load =
   (name: Runner) =>

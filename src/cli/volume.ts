@@ -1,8 +1,9 @@
 // `slipway volume …`: docker's verbs for volumes. The work is in volume-run.ts. Counterpart: docker/cli cli/command/volume.
 
 import type { CommandDefinition, Invocation } from "./command.ts";
+import type * as runners from "./volume-run.ts";
 
-type Runner = keyof typeof import("./volume-run.ts");
+type Runner = keyof typeof runners;
 
 const load =
   (name: Runner) =>
