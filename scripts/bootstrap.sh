@@ -69,6 +69,16 @@ need_bundle() {
   (cd "$SLIPWAY_HOME" && "$SLIPWAY_NODE" scripts/bundle.ts >&2)
 }
 
+# The supervisor of containers, a small C program; made anew when a source of it is newer.
+need_supervisor() {
+  if [ -f "$SLIPWAY_HOME/dist/slipway-supervisor.stamp" ] &&
+    [ -z "$(find "$SLIPWAY_HOME/native" "$SLIPWAY_HOME/scripts/native.ts" -newer "$SLIPWAY_HOME/dist/slipway-supervisor.stamp" -type f -print -quit)" ]; then
+    return 0
+  fi
+  command -v "${CC:-cc}" >/dev/null 2>&1 || need_debian gcc libc6-dev || exit 1
+  (cd "$SLIPWAY_HOME" && "$SLIPWAY_NODE" scripts/native.ts >&2) || exit 1
+}
+
 # Runs a command in a mount namespace of its own when root, so that every mount vanishes with it.
 enter_and_exec() {
   if [ "$(id -u)" = 0 ] && [ -z "${SLIPWAY_NAMESPACE:-}" ] && command -v unshare >/dev/null 2>&1 && unshare -m true 2>/dev/null; then

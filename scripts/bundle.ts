@@ -1,13 +1,14 @@
 // Bundles the command and its worker into dist/, which is what `slipway` starts from: fewer files to open is most of start-up.
 // koffi stays outside: it finds its native part beside itself.
 
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { rolldown } from "rolldown";
 
 const root = join(import.meta.dirname, "..");
 const out = join(root, "dist");
-rmSync(out, { recursive: true, force: true });
+// The native program beside the bundle is made apart, by scripts/native.ts.
+for (const name of globSync("*.js", { cwd: out })) rmSync(join(out, name), { force: true });
 // Apart, because workers start often and must not load what only the main thread needs.
 for (const [name, entry] of Object.entries({
   slipway: "src/cli/main.ts",

@@ -17,6 +17,8 @@ export interface CommandDefinition {
   readonly flags: readonly FlagDefinition[];
   /** The first argument ends the flags: what follows is another program's command line. Defaults to false. */
   readonly argumentsLast?: boolean;
+  /** Exit code for a command line that can't be understood. Defaults to 1. */
+  readonly usageExitCode?: number;
   /** Verbs of its own, named with it in front (`volume ls`); its flags stand before them. */
   readonly verbs?: readonly CommandDefinition[];
   readonly examples: readonly { readonly what: string; readonly line: string }[];

@@ -2,6 +2,7 @@
 
 import { bake } from "./bake.ts";
 import { build } from "./build.ts";
+import { builder } from "./builder.ts";
 import { cache } from "./cache.ts";
 import type { CommandDefinition } from "./command.ts";
 import { daemon } from "./daemon.ts";
@@ -18,15 +19,33 @@ import { inspect } from "./inspect.ts";
 import { ls } from "./ls.ts";
 import { network } from "./network.ts";
 import { prune } from "./prune.ts";
+import { run } from "./run.ts";
 import { rmi } from "./rmi.ts";
 import { verifyRepro } from "./verify-repro.ts";
 import { volume } from "./volume.ts";
-import { bootstrap, rm, stop, use } from "./use.ts";
+import { attach, exec, kill, pause, rename, restart, rm, start, stop, unpause, wait } from "./container-verbs.ts";
+import { logs } from "./logs.ts";
+import { ps } from "./ps.ts";
+import { bootstrap, use } from "./use.ts";
 import { version } from "./version.ts";
 
 export const commands: readonly CommandDefinition[] = [
   build,
   bake,
+  run,
+  ps,
+  logs,
+  exec,
+  attach,
+  start,
+  stop,
+  restart,
+  kill,
+  pause,
+  unpause,
+  wait,
+  rename,
+  rm,
   images,
   inspect,
   rmi,
@@ -37,12 +56,11 @@ export const commands: readonly CommandDefinition[] = [
   verifyRepro,
   daemon,
   dialStdio,
+  builder,
   create,
   use,
   ls,
   bootstrap,
-  stop,
-  rm,
   features,
   frontend,
   history,

@@ -72,7 +72,7 @@ export async function runCli(argv: readonly string[], shell: Shell, enter: Enter
       const complaint = checkArguments(command, args.length);
       if (complaint !== undefined) {
         shell.stderr.write(`ERROR: ${usageMessage(command, complaint)}\n`);
-        return 1;
+        return command.usageExitCode ?? 1;
       }
       const { mounts = false } = command;
       if (typeof mounts === "function" ? mounts(values, shell.env) : mounts) enter(command);
@@ -88,7 +88,7 @@ export async function runCli(argv: readonly string[], shell: Shell, enter: Enter
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       shell.stderr.write(`${usageMessage(command, error.message + suggestion(command, error.message))}\n`);
-      return 1;
+      return command.usageExitCode ?? 1;
     }
   }
 }

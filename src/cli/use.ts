@@ -46,8 +46,8 @@ export const bootstrap: CommandDefinition = {
   },
 };
 
-export const stop: CommandDefinition = {
-  name: "stop",
+export const builderStop: CommandDefinition = {
+  name: "builder stop",
   summary: "Stop builder instance",
   usage: "[OPTIONS] [NAME]",
   args: { min: 0, max: 1 },
@@ -70,8 +70,8 @@ export const stop: CommandDefinition = {
 /** A daemon that lets its builds end is ended by its host after a while. */
 const STOP_MS = 120_000;
 
-export const rm: CommandDefinition = {
-  name: "rm",
+export const builderRm: CommandDefinition = {
+  name: "builder rm",
   summary: "Remove one or more builder instances",
   usage: "[OPTIONS] [NAME] [NAME...]",
   args: { min: 0, max: Infinity },

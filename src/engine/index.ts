@@ -12,3 +12,4 @@ export type {
 } from "./ports/index.ts";
 export { Engine } from "./solve/index.ts";
 export type { EngineOptions, EngineSolveOptions, MadeProvenance } from "./solve/index.ts";
+export type { RootImage, RootImageOptions } from "./solve/index.ts";

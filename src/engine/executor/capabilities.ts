@@ -17,6 +17,11 @@ export const sandboxCapabilities: readonly string[] = [
   "SYS_CHROOT", "KILL", "AUDIT_WRITE",
 ].map((name) => `CAP_${name}`); // prettier-ignore
 
+/** Whether there is such a capability: `CAP_NET_ADMIN`. */
+export function isCapability(name: string): boolean {
+  return name.startsWith("CAP_") && names.includes(name.slice("CAP_".length));
+}
+
 /** All capabilities of this process's bounding set: a machine that withholds some can't give them to insecure steps either. */
 export function ownCapabilities(): string[] {
   const bounding = BigInt(

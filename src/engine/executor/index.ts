@@ -1,6 +1,12 @@
 export { canRun, cannotRun, runnablePlatforms } from "./emulation.ts";
 export { resolveInside } from "./inside.ts";
-export { findProgram, findRuntimes } from "./runtime.ts";
+export { findContainerRuntime, findProgram, findRuntimes } from "./runtime.ts";
+export type { ContainerRuntime } from "./runtime.ts";
+export { isCapability, ownCapabilities, sandboxCapabilities } from "./capabilities.ts";
+export { seccompProfile } from "./seccomp.ts";
+export { maskedPaths, readonlyPaths, standardDevices } from "./spec.ts";
+export { resolveUser } from "./user.ts";
+export type { ProcessUser } from "./user.ts";
 export { killLeftovers } from "./leftovers.ts";
 export type { DnsSettings } from "./network-files.ts";
 export { RuntimeExecutor } from "./runtime-executor.ts";

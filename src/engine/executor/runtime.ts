@@ -62,6 +62,29 @@ export function findRuntimes(options: { readonly privateMounts: boolean }): Runt
   });
 }
 
+/** What runs containers that outlive this process, in a mount namespace that they bring. */
+export interface ContainerRuntime {
+  readonly name: "runc" | "crun";
+  readonly path: string;
+  /** The unified tree has been bound over the original cgroups in our namespace, which hides them from the container's. */
+  readonly cgroupsHidden: boolean;
+}
+
+/** The quicker runtime that can give containers their control groups. @throws NO_RUNTIME. */
+export function findContainerRuntime(): ContainerRuntime {
+  const view = cgroupView();
+  const crun = view === "unified" ? findProgram("crun") : undefined;
+  const path = crun ?? findProgram("runc");
+  if (path === undefined) {
+    throw new BuildError("no OCI runtime found: containers need runc or crun", {
+      code: "NO_RUNTIME",
+      status: "FailedPrecondition",
+      hint: "install one, for example: apt-get install -y runc",
+    });
+  }
+  return { name: crun === undefined ? "runc" : "crun", path, cgroupsHidden: view === "hybrid-unified-shown" };
+}
+
 /**
  * How this mount namespace shows cgroups: v2 alone; v1 (with v2 beside it or not); or v1 hidden under its v2 tree, by us or by the
  * process that started us.

@@ -17,8 +17,30 @@ const refused = [
   "ustat", "vhangup", "vm86", "vm86old",
 ]; // prettier-ignore
 
-/** The profile of steps that are not `--security=insecure`. */
-export function seccompProfile(): Record<string, unknown> {
+/** What a capability gives back, as docker's profile has it. */
+const allowedBy: Readonly<Record<string, readonly string[]>> = {
+  CAP_SYS_ADMIN: [
+    "bpf", "fanotify_init", "fsconfig", "fsmount", "fsopen", "fspick", "lookup_dcookie", "mount", "mount_setattr", "move_mount",
+    "open_tree", "perf_event_open", "quotactl", "quotactl_fd", "setdomainname", "sethostname", "setns", "syslog", "umount", "umount2",
+    "unshare", "clone", "clone3", "pivot_root",
+  ],
+  CAP_SYS_MODULE: ["delete_module", "init_module", "finit_module"],
+  CAP_SYS_PTRACE: ["kcmp", "process_vm_readv", "process_vm_writev"],
+  CAP_SYS_RAWIO: ["iopl", "ioperm"],
+  CAP_SYS_TIME: ["settimeofday", "stime", "clock_settime", "clock_adjtime", "adjtimex"],
+  CAP_SYS_TTY_CONFIG: ["vhangup"],
+  CAP_SYS_NICE: ["move_pages"],
+  CAP_SYSLOG: ["syslog"],
+  CAP_BPF: ["bpf"],
+  CAP_PERFMON: ["perf_event_open"],
+  CAP_SYS_BOOT: ["reboot"],
+  CAP_SYS_PACCT: ["acct"],
+  CAP_DAC_READ_SEARCH: ["open_by_handle_at", "name_to_handle_at"],
+}; // prettier-ignore
+
+/** The profile of what is not `--security=insecure` or privileged; capabilities beyond the usual ones give back what needs them. */
+export function seccompProfile(capabilities: readonly string[] = []): Record<string, unknown> {
+  const given = new Set(capabilities.flatMap((name) => allowedBy[name] ?? []));
   const architectures =
     process.arch === "arm64"
       ? ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]
@@ -27,15 +49,19 @@ export function seccompProfile(): Record<string, unknown> {
     defaultAction: "SCMP_ACT_ALLOW",
     architectures,
     syscalls: [
-      { names: refused, action: "SCMP_ACT_ERRNO", errnoRet: EPERM },
+      { names: refused.filter((name) => !given.has(name)), action: "SCMP_ACT_ERRNO", errnoRet: EPERM },
       // The flags of clone3 are behind a pointer and can't be looked at: C libraries fall back to clone.
-      { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: ENOSYS },
-      {
-        names: ["clone"],
-        action: "SCMP_ACT_ERRNO",
-        errnoRet: EPERM,
-        args: [{ index: 0, value: CLONE_NEWUSER, valueTwo: CLONE_NEWUSER, op: "SCMP_CMP_MASKED_EQ" }],
-      },
+      ...(given.has("clone3") ? [] : [{ names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: ENOSYS }]),
+      ...(given.has("clone")
+        ? []
+        : [
+            {
+              names: ["clone"],
+              action: "SCMP_ACT_ERRNO",
+              errnoRet: EPERM,
+              args: [{ index: 0, value: CLONE_NEWUSER, valueTwo: CLONE_NEWUSER, op: "SCMP_CMP_MASKED_EQ" }],
+            },
+          ]),
     ],
   };
 }

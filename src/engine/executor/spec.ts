@@ -23,11 +23,18 @@ interface Mount {
   options: string[];
 }
 
-const maskedPaths = [
+/** What containers must not see or change of the kernel's files. */
+export const maskedPaths: readonly string[] = [
   "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
   "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
 ]; // prettier-ignore
-const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+export const readonlyPaths: readonly string[] = [
+  "/proc/bus",
+  "/proc/fs",
+  "/proc/irq",
+  "/proc/sys",
+  "/proc/sysrq-trigger",
+];
 
 /** JSON-ready `config.json` of the process. */
 export function runtimeSpec(process: ContainerProcess, options: SpecOptions): Record<string, unknown> {
@@ -149,7 +156,7 @@ function resourcesOf(process: ContainerProcess, insecure: boolean): Record<strin
 }
 
 /** null, zero, full, random, urandom, tty, console, ptmx, pts. */
-const standardDevices = [[1, 3], [1, 5], [1, 7], [1, 8], [1, 9], [5, 0], [5, 1], [5, 2], [136, -1]] as const; // prettier-ignore
+export const standardDevices = [[1, 3], [1, 5], [1, 7], [1, 8], [1, 9], [5, 0], [5, 1], [5, 2], [136, -1]] as const; // prettier-ignore
 
 function set(name: string, value: bigint): Record<string, number> {
   return value === 0n ? {} : { [name]: Number(value) };

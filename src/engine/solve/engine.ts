@@ -43,6 +43,8 @@ import { ProgressStream } from "./progress-stream.ts";
 import { EngineResults } from "./result-store.ts";
 import { withStandIns } from "./stand-in.ts";
 import { refuseForeignSteps } from "./foreign-steps.ts";
+import { openRootImage } from "./root-image.ts";
+import type { RootImage, RootImageOptions } from "./root-image.ts";
 import { newLogDir } from "./step-logs.ts";
 
 export interface EngineOptions {
@@ -94,6 +96,8 @@ export class Engine implements AsyncDisposable {
   readonly #frontends: Frontends;
   readonly #transport = new Transport({ retry: { attempts: 4 } });
   readonly #repositories: CacheMounts;
+  readonly #images: ImageSource;
+  readonly #layouts: OciLayoutSource;
   readonly #notes = new Set<(text: string) => void>();
   readonly #caches: Caches;
   readonly #client: RegistryClient;
@@ -107,6 +111,8 @@ export class Engine implements AsyncDisposable {
     this.#client = client;
     this.workers = workers;
     const layouts = new OciLayoutSource(store.content, sessions);
+    this.#images = images;
+    this.#layouts = layouts;
     const web = new HttpSource({ refs: store.refs, records: store.sources, transport: this.#transport });
     this.cacheMounts = new CacheMounts(join(options.root, "cachemounts"), store.db);
     // What clients sent is nobody else's to read.
@@ -404,6 +410,11 @@ export class Engine implements AsyncDisposable {
       this.#insecureClients.set(domain, client);
     }
     return client.pusher();
+  }
+
+  /** An image to run, its layers unpacked and held until its ref is released; see {@link openRootImage}. */
+  rootImage(reference: string, options: RootImageOptions): Promise<RootImage> {
+    return openRootImage(reference, options, { store: this.store, images: this.#images, layouts: this.#layouts });
   }
 
   /** Exports cache mounts to a place, or fills them from one; see `Caches.transferMounts`. */

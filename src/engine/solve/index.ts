@@ -1,2 +1,3 @@
 export { Engine } from "./engine.ts";
 export type { EngineOptions, EngineSolveOptions, MadeProvenance } from "./engine.ts";
+export type { RootImage, RootImageOptions } from "./root-image.ts";

@@ -1,7 +1,7 @@
 // Everything that outlives a build, opened together: database, blobs, layers, refs, cache keys, images. Crash-only: opening is also
 // repairing. What dead processes left (temporary files, mounts, leases, running steps) goes at the next start of anybody.
 
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ContentStore } from "../../storage/content/index.ts";
 import {
@@ -132,13 +132,20 @@ export class Store implements AsyncDisposable {
         if (mountPoint.startsWith(`${runDir}/`)) unmount(mountPoint);
       removeTree({ path: runDir });
     }
-    for (const holder of this.refs.rows.holders()) if (!this.lock.isAlive(holder)) this.refs.rows.unleaseAll(holder);
+    for (const holder of this.refs.rows.holders()) if (!this.#holds(holder)) this.refs.rows.unleaseAll(holder);
     if (dead.length > 0 || this.lock.alone) {
       this.content.removeLeftovers((owner) => this.lock.isAlive(owner));
       await this.snapshotter.repair(this.lock.living());
     }
     // Only a process that is alone may judge layers without rows: others may be between renaming a layer and recording it.
     if (this.lock.alone && dead.length > 0) await this.#removeOrphans();
+  }
+
+  /** Processes hold as long as they live, containers as long as they have a folder. */
+  #holds(holder: string): boolean {
+    const container = /^container-([0-9a-f]{64})$/.exec(holder)?.[1];
+    if (container === undefined) return this.lock.isAlive(holder);
+    return existsSync(join(this.root, "containers", container));
   }
 
   async #removeOrphans(): Promise<void> {

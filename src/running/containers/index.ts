@@ -23,3 +23,5 @@ export type {
   Streams,
   Ulimit,
 } from "./types.ts";
+export { openContainers } from "./local-containers.ts";
+export type { ContainersOptions } from "./local-containers.ts";

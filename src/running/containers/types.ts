@@ -95,8 +95,9 @@ export interface ContainerResources {
 
 export interface Ulimit {
   readonly name: string;
-  readonly soft: bigint;
-  readonly hard: bigint;
+  /** -1 is no limit. */
+  readonly soft: number;
+  readonly hard: number;
 }
 
 export interface RestartPolicy {

@@ -73,8 +73,8 @@ export function containerConfig(service: RunService, around: Surroundings): Cont
     },
     ulimits: [...service.ulimits].map(([name, { single, soft, hard }]) => ({
       name,
-      soft: BigInt(single === 0 ? soft : single),
-      hard: BigInt(single === 0 ? hard : single),
+      soft: single === 0 ? soft : single,
+      hard: single === 0 ? hard : single,
     })),
     sysctls: Object.fromEntries(service.sysctls),
     devices: service.devices.map((each) => `${each.source}:${each.target}:${each.permissions}`),

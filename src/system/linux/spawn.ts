@@ -105,7 +105,8 @@ export function waitForExit(pid: number): Promise<ExitStatus> {
         const status = reap(pid);
         if (status === undefined) return;
         stop();
-        resolve(status);
+        // This call comes from outside of JavaScript: what waits for the promise would only go on with the next event.
+        setImmediate(resolve, status);
       } catch (error) {
         stop();
         reject(error as Error);

@@ -1,0 +1,260 @@
+// Starting and clearing away with an OCI runtime (runc or crun). It runs detached and is gone once the container runs; what it leaves
+// is ours to remove. Counterpart: containerd/go-runc, shim.
+
+#include "supervisor.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CGROUPS "/sys/fs/cgroup"
+
+static const char *const begin[] = {"--root", "runtime", NULL};
+
+char **runtime_argv(const struct start *start, const char *const *more) {
+  size_t count = start->runtime.count + 3;
+  for (const char *const *at = more; *at != NULL; at++) count++;
+  char **argv = must(calloc(count + 1, sizeof *argv));
+  size_t used = 0;
+  for (size_t at = 0; at < start->runtime.count; at++) argv[used++] = start->runtime.items[at];
+  for (size_t at = 0; begin[at] != NULL; at++) argv[used++] = (char *)begin[at];
+  for (size_t at = 0; more[at] != NULL; at++) argv[used++] = (char *)more[at];
+  return argv;
+}
+
+bool runtime_command(const struct start *start, const char *verb, char *error, size_t size) {
+  const char *more[] = {verb, start->id, NULL};
+  char **argv = runtime_argv(start, more);
+  bool good = run_program(argv, -1, error, size);
+  free(argv);
+  return good;
+}
+
+// The runtime's log is a JSON object a line; the last one's msg says what went wrong.
+static void last_message(char *into, size_t size) {
+  char *text = must(malloc(65536));
+  read_small(AT_FDCWD, "runtime/log", text, 65536);
+  char *found = NULL;
+  for (char *at = text; (at = strstr(at, "\"msg\":\"")) != NULL; at += 7) found = at + 7;
+  size_t used = 0;
+  for (char *at = found; at != NULL && *at != 0 && *at != '"' && used + 1 < size; at++) {
+    if (*at == '\\' && at[1] != 0) {
+      at++;
+      into[used++] = *at == 'n' ? ' ' : *at;
+    } else {
+      into[used++] = *at;
+    }
+  }
+  into[used] = 0;
+  free(text);
+}
+
+static int code_of(const char *message) {
+  const char *missing[] = {"executable file not found", "no such file or directory", "not found in $PATH"};
+  const char *refused[] = {"permission denied", "exec format error", "is a directory", "not a directory"};
+  if (strstr(message, "exec") == NULL) return 125;
+  // Errors of mounts also speak of files that are not there.
+  if (strstr(message, "mount") != NULL && strstr(message, "exec: ") == NULL) return 125;
+  for (size_t at = 0; at < sizeof missing / sizeof *missing; at++)
+    if (strstr(message, missing[at]) != NULL) return 127;
+  for (size_t at = 0; at < sizeof refused / sizeof *refused; at++)
+    if (strstr(message, refused[at]) != NULL) return 126;
+  return 125;
+}
+
+static int console_listen(void) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "runtime/tty"};
+  unlink("runtime/tty");
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1) != 0) {
+    if (fd >= 0) close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+// The runtime sends the terminal's other end as a descriptor.
+static int console_receive(int listener) {
+  int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  if (fd < 0) return -1;
+  char name[4096];
+  union {
+    char space[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+  } control = {0};
+  struct iovec data = {.iov_base = name, .iov_len = sizeof name};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
+  int terminal = -1;
+  if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC) > 0) {
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(int)))
+      memcpy(&terminal, CMSG_DATA(head), sizeof terminal);
+  }
+  close(fd);
+  return terminal;
+}
+
+static void close_all(const int *fds, size_t count) {
+  for (size_t at = 0; at < count; at++)
+    if (fds[at] >= 0) close(fds[at]);
+}
+
+int runtime_start(const struct start *start, struct streams *streams, pid_t *pid, char *error, size_t size) {
+  // stdin read, write; stdout; stderr; console listener
+  int fds[7] = {-1, -1, -1, -1, -1, -1, -1};
+  *streams = (struct streams){-1, -1, -1};
+  bool good = true;
+  if (start->tty) good = (fds[6] = console_listen()) >= 0;
+  else {
+    good = pipe2(fds + 2, O_CLOEXEC) == 0 && pipe2(fds + 4, O_CLOEXEC) == 0;
+    if (good && start->stdin_open) good = pipe2(fds, O_CLOEXEC) == 0;
+  }
+  if (!good) {
+    format(error, size, "%s", strerror(errno));
+    close_all(fds, 7);
+    return 125;
+  }
+  unlink("runtime/log");
+  unlink("runtime/pid");
+  char state_dir[128];
+  format(state_dir, sizeof state_dir, "runtime/%s", start->id);
+  remove_tree(AT_FDCWD, state_dir);
+  const char *plain[] = {"--log", "runtime/log", "--log-format", "json", "run", "--detach", "--bundle", "bundle", "--pid-file", "runtime/pid", start->id, NULL};
+  const char *terminal[] = {"--log", "runtime/log", "--log-format", "json", "run", "--detach", "--bundle", "bundle", "--pid-file", "runtime/pid", "--console-socket", "runtime/tty", start->id, NULL};
+  char **argv = runtime_argv(start, start->tty ? terminal : plain);
+  // Files of the container's image must get the modes that they have.
+  pid_t runtime = spawn_program(&(struct spawn){.argv = argv, .in = fds[0], .out = fds[3], .err = fds[5], .netns = -1, .extra = -1});
+  free(argv);
+  if (fds[0] >= 0) close(fds[0]);
+  if (fds[3] >= 0) close(fds[3]);
+  if (fds[5] >= 0) close(fds[5]);
+  int status = 0, console = -1;
+  while (runtime > 0) {
+    if (fds[6] >= 0 && console < 0) console = console_receive(fds[6]);
+    reap_all();
+    if (reap_status(runtime, &status)) break;
+    // Its end is a signal that waits for us; a terminal comes before it.
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    struct timespec limit = {.tv_nsec = fds[6] >= 0 && console < 0 ? 1000000 : 50000000};
+    sigtimedwait(&child, NULL, &limit);
+  }
+  if (fds[6] >= 0) {
+    if (console < 0) console = console_receive(fds[6]);
+    close(fds[6]);
+    unlink("runtime/tty");
+  }
+  char number[32];
+  read_small(AT_FDCWD, "runtime/pid", number, sizeof number);
+  *pid = atoi(number);
+  bool started = runtime > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 && *pid > 0;
+  if (started && start->tty && console < 0) started = false;
+  if (!started) {
+    int rest[] = {fds[1], fds[2], fds[4], console};
+    close_all(rest, 4);
+    char message[1500];
+    last_message(message, sizeof message);
+    if (message[0] == 0) format(message, sizeof message, runtime > 0 ? "%s ended with status %d" : "%s can't be started", start->runtime.items[0], status);
+    format(error, size, "%s", message);
+    return code_of(message);
+  }
+  *streams = start->tty ? (struct streams){.in = console, .out = console, .err = -1} : (struct streams){.in = fds[1], .out = fds[2], .err = fds[4]};
+  int ours[] = {streams->in, streams->out, streams->err};
+  for (int at = 0; at < 3; at++)
+    if (ours[at] >= 0) fcntl(ours[at], F_SETFL, fcntl(ours[at], F_GETFL) | O_NONBLOCK);
+  return 0;
+}
+
+// Calls `visit` with the container's folder in every hierarchy there is.
+static void each_cgroup(const struct start *start, void (*visit)(const char *path, void *with), void *with) {
+  char path[PATH_MAX];
+  format(path, sizeof path, CGROUPS "%s", start->cgroup);
+  visit(path, with);
+  DIR *dir = opendir(CGROUPS);
+  struct dirent *entry;
+  while (dir != NULL && (entry = readdir(dir)) != NULL) {
+    if (entry->d_name[0] == '.' || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)) continue;
+    format(path, sizeof path, CGROUPS "/%s%s", entry->d_name, start->cgroup);
+    visit(path, with);
+  }
+  if (dir != NULL) closedir(dir);
+}
+
+// Only folders can be removed there, deepest first.
+static void remove_groups(int parent, const char *name, int depth) {
+  if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT || depth > 32) return;
+  int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+  if (dir == NULL) {
+    if (fd >= 0) close(fd);
+    return;
+  }
+  struct dirent *entry;
+  while ((entry = readdir(dir)) != NULL)
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') remove_groups(fd, entry->d_name, depth + 1);
+  closedir(dir);
+  unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+static void kill_members(const char *path, void *with) {
+  char file[PATH_MAX + 32];
+  format(file, sizeof file, "%s/cgroup.procs", path);
+  FILE *procs = fopen(file, "re");
+  int pid;
+  while (procs != NULL && fscanf(procs, "%d", &pid) == 1) {
+    if (pid <= 1) continue;
+    kill(pid, SIGKILL);
+    *(bool *)with = true;
+  }
+  if (procs != NULL) fclose(procs);
+}
+
+static void remove_group(const char *path, void *with) {
+  (void)with;
+  remove_groups(AT_FDCWD, path, 0);
+}
+
+void runtime_clean(const struct start *start) {
+  // A namespace of its own is empty once its first process is gone; otherwise others may be left.
+  for (int attempt = 0; attempt < 50; attempt++) {
+    bool any = false;
+    each_cgroup(start, kill_members, &any);
+    if (!any) break;
+    struct timespec pause = {.tv_nsec = 10000000};
+    nanosleep(&pause, NULL);
+    reap_all();
+  }
+  each_cgroup(start, remove_group, NULL);
+  char state_dir[128];
+  format(state_dir, sizeof state_dir, "runtime/%s", start->id);
+  remove_tree(AT_FDCWD, state_dir);
+}
+
+static void oom_in(const char *path, void *with) {
+  const char *files[] = {"memory.events", "memory.oom_control"};
+  char file[PATH_MAX + 32], text[1024];
+  for (int at = 0; at < 2; at++) {
+    format(file, sizeof file, "%s/%s", path, files[at]);
+    read_small(AT_FDCWD, file, text, sizeof text);
+    const char *found = strstr(text, "oom_kill ");
+    if (found != NULL && atoi(found + 9) > 0) *(bool *)with = true;
+  }
+}
+
+bool cgroup_oom(const struct start *start) {
+  bool any = false;
+  each_cgroup(start, oom_in, &any);
+  return any;
+}

@@ -1,0 +1,119 @@
+// Runs `slipway run`: perhaps a build, then a container, then its streams until it ends. Counterpart: docker/cli
+// cli/command/container/run.go.
+
+import { existsSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { constants } from "node:os";
+import { openContainers } from "../running/containers/index.ts";
+import type { AttachOptions, Containers, Streams } from "../running/containers/index.ts";
+import type { Invocation } from "./command.ts";
+import { exitCodeOf } from "./container-errors.ts";
+import { UsageError } from "./flags.ts";
+import { containerConfig } from "./run-config.ts";
+import { DEFAULT_DETACH_KEYS, followSize, parseDetachKeys, rawTerminal } from "./terminal.ts";
+
+/** Resolves with the container's exit code, or docker's 125 to 127. */
+export async function runContainer(invocation: Invocation): Promise<number> {
+  return await exitCodeOf(invocation, () => runIt(invocation));
+}
+
+async function runIt(invocation: Invocation): Promise<number> {
+  const { flags, shell, root } = invocation;
+  const [image = "", ...command] = invocation.args;
+  const detach = flags.bool("detach");
+  const asked = attachTargets(invocation, detach);
+  const config = containerConfig(invocation, image, command);
+  const cidFile = claimCidFile(invocation);
+  await using containers = await openContainers({ root, cwd: shell.cwd });
+  const notice = (text: string): void => {
+    if (!flags.bool("quiet") || text.startsWith("WARNING")) shell.stderr.write(`${text}\n`);
+  };
+  const container = await containers.create(config, { onNotice: notice });
+  if (cidFile !== undefined) writeFileSync(cidFile, container.id);
+  try {
+    if (asked === undefined) {
+      await containers.start(container.id, { onNotice: notice });
+      shell.stdout.write(`${container.id}\n`);
+      return 0;
+    }
+    return await runAttached(invocation, containers, container.id, { streams: asked, notice, tty: config.tty });
+  } catch (error) {
+    // What never ran is of no use to anybody who wanted it to go.
+    if (config.autoRemove) await containers.remove(container.id, { force: true, volumes: true }).catch(() => undefined);
+    throw error;
+  }
+}
+
+interface Attached {
+  readonly streams: Streams;
+  readonly notice: (text: string) => void;
+  readonly tty: boolean;
+}
+
+async function runAttached(
+  { flags, shell }: Invocation,
+  containers: Containers,
+  id: string,
+  { streams, notice, tty }: Attached,
+): Promise<number> {
+  using _raw = tty && streams.stdin !== undefined ? rawTerminal() : undefined;
+  const keys = flags.string("detach-keys") || DEFAULT_DETACH_KEYS;
+  const attach: AttachOptions = { streams, detachKeys: tty ? parseDetachKeys(keys) : undefined };
+  const attachment = await containers.start(id, { onNotice: notice, attach });
+  if (attachment === undefined) return 0;
+  using _size = tty ? followSize(attachment) : undefined;
+  using _signals = flags.bool("sig-proxy") ? passSignals(containers, id) : undefined;
+  const exitCode = await attachment.ended;
+  if (exitCode !== undefined) return exitCode;
+  shell.stderr.write(tty ? "\n" : "");
+  return await containers.wait(id).catch(() => 0);
+}
+
+/** Signals that reach us go to the container; a second interrupt is the caller's own to handle. */
+export function passSignals(containers: Containers, id: string): Disposable {
+  const names = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT"] as const;
+  const listeners = names.map((name) => {
+    const listener = (): void => void containers.kill(id, String(constants.signals[name])).catch(() => undefined);
+    process.on(name, listener);
+    return { name, listener };
+  });
+  return {
+    [Symbol.dispose]: () => {
+      for (const { name, listener } of listeners) process.removeListener(name, listener);
+    },
+  };
+}
+
+/** Streams to attach; undefined for none at all. @throws UsageError. */
+function attachTargets({ flags, shell }: Invocation, detach: boolean): Streams | undefined {
+  const given = flags.list("attach").map((name) => name.toLowerCase());
+  for (const name of given) {
+    if (!["stdin", "stdout", "stderr"].includes(name)) {
+      throw new UsageError(
+        `invalid argument ${JSON.stringify(name)} for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR`,
+      );
+    }
+  }
+  if (detach) {
+    if (given.length > 0) throw new UsageError("Conflicting options: -a and -d");
+    return undefined;
+  }
+  const interactive = flags.bool("interactive");
+  const all = given.length === 0;
+  if (flags.bool("tty") && interactive && shell.stdin.isTTY !== true && (all || given.includes("stdin")))
+    throw new Error("the input device is not a TTY");
+  return {
+    stdin: interactive && (all || given.includes("stdin")) ? shell.stdin : undefined,
+    stdout: all || given.includes("stdout") ? shell.stdout : undefined,
+    stderr: all || given.includes("stderr") ? shell.stderr : undefined,
+  };
+}
+
+function claimCidFile({ flags, shell }: Invocation): string | undefined {
+  const name = flags.string("cidfile");
+  if (name === "") return undefined;
+  const path = resolve(shell.cwd, name);
+  if (existsSync(path))
+    throw new Error(`container ID file found, make sure the other container isn't running or delete ${name}`);
+  return path;
+}
