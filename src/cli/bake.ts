@@ -1,6 +1,7 @@
 // `slipway bake`: its flags, as `docker buildx bake` has them. The work is in bake-run.ts, loaded when it runs.
 
 import { isEmbedded } from "./builder-flag.ts";
+import { startWorkerEarly } from "./early-worker.ts";
 import type { CommandDefinition } from "./command.ts";
 
 export const bake: CommandDefinition = {
@@ -89,5 +90,8 @@ export const bake: CommandDefinition = {
     { what: "Build one target with another tag", line: "slipway bake --set app.tags=app:dev app" },
     { what: "List targets", line: "slipway bake --list=targets" },
   ],
-  run: async (invocation) => (await import("./bake-run.ts")).runBake(invocation),
+  run: async (invocation) => {
+    startWorkerEarly(invocation, ["print", "list", "call", "check"]);
+    return (await import("./bake-run.ts")).runBake(invocation);
+  },
 };

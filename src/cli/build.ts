@@ -2,6 +2,7 @@
 
 import { isEmbedded } from "./builder-flag.ts";
 import { resourceNames } from "./build-values.ts";
+import { startWorkerEarly } from "./early-worker.ts";
 import type { CommandDefinition } from "./command.ts";
 import type { FlagDefinition } from "./flags.ts";
 
@@ -136,5 +137,8 @@ export const build: CommandDefinition = {
     { what: "Write an image that `docker load` takes", line: "slipway build -t hello -o type=docker,dest=hello.tar ." },
     { what: "Give a step a secret", line: "slipway build --secret id=token,env=TOKEN ." },
   ],
-  run: async (invocation) => (await import("./build-run.ts")).runBuild(invocation),
+  run: async (invocation) => {
+    startWorkerEarly(invocation, ["call", "check"]);
+    return (await import("./build-run.ts")).runBuild(invocation);
+  },
 };

@@ -9,4 +9,4 @@ import { runCli } from "./run-cli.ts";
 // Compiled code is kept beside the bundle, never in a folder that others can write to. Where it can't be kept nothing is lost but time.
 if (import.meta.filename.endsWith(".js")) enableCompileCache(join(import.meta.dirname, "compile-cache"));
 
-process.exitCode = await runCli(process.argv.slice(2), processShell(), enterMountNamespace);
+void runCli(process.argv.slice(2), processShell(), enterMountNamespace).then((code) => (process.exitCode = code));

@@ -8,9 +8,9 @@ import type { CacheMounts, Ref, RefStore } from "../../storage/refs/index.ts";
 import type { HashRequest, HashTreeInput } from "../../storage/snapshots/index.ts";
 import type { WorkerPool } from "../../system/workers/index.ts";
 import type { Executor } from "../executor/index.ts";
-import type { HashLocalInput } from "../sources/index.ts";
 import type { DepDigest } from "./cache-digest.ts";
 import type { FileActionsInput } from "./file-actions.ts";
+import { LocalDigests } from "./local-digests.ts";
 import type { EngineResult } from "./results.ts";
 import type { Selector } from "./selectors.ts";
 
@@ -33,6 +33,7 @@ export class OpHost implements OpHostOptions {
   readonly runDir: string;
   readonly statCacheDir: string;
   readonly executor: () => Executor;
+  readonly #local: LocalDigests;
 
   constructor(options: OpHostOptions) {
     this.refs = options.refs;
@@ -41,6 +42,7 @@ export class OpHost implements OpHostOptions {
     this.runDir = options.runDir;
     this.statCacheDir = options.statCacheDir;
     this.executor = options.executor;
+    this.#local = new LocalDigests(options.workers, options.statCacheDir);
   }
 
   /** An op's dependencies as the solver takes them. */
@@ -114,8 +116,7 @@ export class OpHost implements OpHostOptions {
 
   async #hash(result: EngineResult, requests: readonly HashRequest[], signal: AbortSignal): Promise<Digest[]> {
     if (result.kind === "local") {
-      const input: HashLocalInput = { source: result.folder.source, requests, cacheDir: this.statCacheDir };
-      return this.workers.run<HashLocalInput, Digest[]>("hashLocal", input, { signal });
+      return this.#local.digests(result.folder.source, requests, signal);
     }
     await using view = await this.refs.view(result.ref, signal);
     const input: HashTreeInput = { root: view.path, cacheKey: result.ref.id, requests };

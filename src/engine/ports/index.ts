@@ -8,3 +8,4 @@ export type {
   SessionCredentials,
   SessionPort,
 } from "./session-port.ts";
+export { engineWorkerEntry } from "./worker-entry.ts";

@@ -28,6 +28,7 @@ import { SourceMaps } from "../ops/index.ts";
 import { Caches, LostLayers, RemoteResults } from "../cache/index.ts";
 import { createExporter } from "../exporters/index.ts";
 import type { CacheExport, LostLayer } from "../cache/index.ts";
+import { engineWorkerEntry } from "../ports/index.ts";
 import type { SessionPort } from "../ports/index.ts";
 import { GitSource, HttpSource, ImageSource, OciLayoutSource, SessionStores } from "../sources/index.ts";
 import { Store } from "../store/index.ts";
@@ -195,7 +196,7 @@ export class Engine implements AsyncDisposable {
 
   /** Opens the store and repairs what earlier processes left. @throws STATE_UNWRITABLE, DATABASE_NEWER, DISK_FULL. */
   static async open(options: EngineOptions): Promise<Engine> {
-    const workers = new WorkerPool({ entry: workerEntry(), size: availableParallelism() + 1 });
+    const workers = new WorkerPool({ entry: engineWorkerEntry(), size: availableParallelism() + 1 });
     let engine: Engine | undefined;
     let images: ImageSource | undefined;
     try {
@@ -536,13 +537,6 @@ function quietAboutLost(sink: ProgressSink, isLost: () => boolean): ProgressSink
     status: (vertex, id, update) => sink.status(vertex, id, update),
     warn: (vertex, warning) => sink.warn(vertex, warning),
   };
-}
-
-/** The worker's entry: beside the bundle where there is one, else the source. */
-function workerEntry(): URL {
-  return import.meta.url.endsWith(".ts")
-    ? new URL("../worker.ts", import.meta.url)
-    : new URL("./worker.js", import.meta.url);
 }
 
 function located(error: unknown, sources: SourceMaps): unknown {

@@ -1,7 +1,7 @@
 export { listLocal } from "./local-filter.ts";
 export type { LocalFilter } from "./local-filter.ts";
-export { hashLocal, localJobs } from "./local-jobs.ts";
-export type { HashLocalInput } from "./local-jobs.ts";
+export { hashLocal, localJobs, wasHashed } from "./local-jobs.ts";
+export type { HashLocalInput, HashLocalOutcome } from "./local-jobs.ts";
 export { LocalTree, openSourceTree } from "./local-tree.ts";
 export type { SourceSpec, SourceTree } from "./local-tree.ts";
 export { gitCacheKey, parseGitIdentifier } from "./git-identifier.ts";

@@ -1,36 +1,72 @@
 // The local context's blocking work: hashing a folder through its filter, and turning it into a layer when it must be mounted.
 
 import * as fs from "node:fs";
-import { BuildError, byteString, type Digest, errnoOf, fsPath, isBuildError, textOf } from "../../base/index.ts";
+import {
+  BuildError,
+  byteString,
+  type Digest,
+  errnoOf,
+  fsPath,
+  isAbort,
+  isBuildError,
+  textOf,
+} from "../../base/index.ts";
 import { type HashRequest, TreeHasher } from "../../storage/snapshots/index.ts";
-import { directContext, type Job, type JobContext } from "../../system/workers/index.ts";
+import { directContext, errorToFacts, type ErrorFacts, type Job, type JobContext } from "../../system/workers/index.ts";
 import { openSourceTree, type SourceSpec } from "./local-tree.ts";
 import { StatCache } from "./local-stat-cache.ts";
 
 export interface HashLocalInput {
   readonly source: SourceSpec;
-  readonly requests: readonly HashRequest[];
+  /** Requests that fail or succeed together. */
+  readonly groups: readonly (readonly HashRequest[])[];
   /** Folder of the stat caches; absent: every file is read. */
   readonly cacheDir?: string | undefined;
 }
 
+/** What became of one group: one digest per request, as BuildKit would compute it for the transferred folder, or the error. */
+export type HashLocalOutcome =
+  | { readonly kind: "hashed"; readonly digests: readonly Digest[] }
+  | { readonly kind: "failed"; readonly error: ErrorFacts };
+
 /**
- * One digest per request, as BuildKit would compute it for the transferred folder.
+ * Reads the folder once for all groups.
  *
- * @throws CONTEXT_UNREADABLE when the folder or something that counts in it cannot be read; as `TreeHasher.hash`.
+ * Errors of a group: CONTEXT_UNREADABLE when something that counts in it cannot be read; as `TreeHasher.hash`.
+ * @throws CONTEXT_UNREADABLE when the folder itself can't be opened; `signal.reason` when aborted.
  */
-export function hashLocal(input: HashLocalInput, context: JobContext = directContext()): Digest[] {
-  const { source, requests, cacheDir } = input;
+export function hashLocal(input: HashLocalInput, context: JobContext = directContext()): HashLocalOutcome[] {
+  const { source, groups, cacheDir } = input;
   try {
-    const root = textOf(fs.realpathSync(fsPath(byteString(source.root)), "latin1"));
+    const root = realRoot(source);
     const cache = cacheDir === undefined ? undefined : StatCache.open(cacheDir, root);
     const hasher = new TreeHasher(openSourceTree({ ...source, root }, cache));
-    const digests = requests.map((request) => hasher.hash(request, context));
+    const outcomes = groups.map((requests): HashLocalOutcome => {
+      try {
+        return { kind: "hashed", digests: requests.map((request) => hasher.hash(request, context)) };
+      } catch (error) {
+        if (isAbort(error)) throw error;
+        return { kind: "failed", error: errorToFacts(unreadable(error, source.root)) };
+      }
+    });
     cache?.save();
-    return digests;
+    return outcomes;
   } catch (error) {
     throw unreadable(error, source.root);
   }
+}
+
+/** Whether digests of the folder's files are remembered. */
+export function wasHashed(cacheDir: string, source: SourceSpec): boolean {
+  try {
+    return StatCache.exists(cacheDir, realRoot(source));
+  } catch {
+    return false;
+  }
+}
+
+function realRoot(source: SourceSpec): string {
+  return textOf(fs.realpathSync(fsPath(byteString(source.root)), "latin1"));
 }
 
 function unreadable(error: unknown, root: string): unknown {

@@ -34,7 +34,12 @@ export class StatCache {
 
   /** @param dir where the caches are; @param root the folder whose files are remembered, as a real path */
   static open(dir: string, root: string): StatCache {
-    return new StatCache(join(dir, hash("sha256", root, "hex")), byteString(root));
+    return new StatCache(fileOf(dir, root), byteString(root));
+  }
+
+  /** Whether there is one, whatever its state. */
+  static exists(dir: string, root: string): boolean {
+    return fs.existsSync(fileOf(dir, root));
   }
 
   /** The digest of an unchanged file. */
@@ -127,4 +132,8 @@ function setKey(stat: fs.BigIntStats): void {
 
 function digestAt(bytes: Buffer, record: number): Digest {
   return `sha256:${bytes.toString("hex", record + KEY, record + RECORD)}` as Digest;
+}
+
+function fileOf(dir: string, root: string): string {
+  return join(dir, hash("sha256", root, "hex"));
 }

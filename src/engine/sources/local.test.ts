@@ -6,9 +6,18 @@ import { dirname, join } from "node:path";
 import { after, mock, test } from "node:test";
 import { hashTree, type HashRequest } from "../../storage/snapshots/index.ts";
 import { followPaths, listLocal, type LocalFilter } from "./local-filter.ts";
-import { hashLocal } from "./local-jobs.ts";
+import { hashLocal, type HashLocalInput } from "./local-jobs.ts";
 import { StatCache } from "./local-stat-cache.ts";
 import { openSourceTree } from "./local-tree.ts";
+import { errorFromFacts, type JobContext } from "../../system/workers/index.ts";
+
+type OneGroup = Omit<HashLocalInput, "groups"> & { readonly requests: readonly HashRequest[] };
+
+function hashOne({ requests, ...input }: OneGroup, context?: JobContext): string[] {
+  const [outcome] = hashLocal({ ...input, groups: [requests] }, context);
+  if (outcome!.kind === "failed") throw errorFromFacts(outcome!.error);
+  return [...outcome!.digests];
+}
 
 const dir = fs.mkdtempSync(join(tmpdir(), "slipway-local-"));
 after(() => fs.rmSync(dir, { recursive: true, force: true }));
@@ -102,9 +111,9 @@ void test("digests equal those of the same files owned by root; hidden files are
   const expected = hashTree({ root, requests: [request] });
   for (const path of ["d", "d/f", "d/g"]) fs.chownSync(join(root, path), 1000, 1000);
   const source = { root, local: { excludePatterns: ["secret"] } };
-  assert.deepEqual(hashLocal({ source, requests: [request] }), expected);
-  assert.throws(() => hashLocal({ source, requests: [{ path: "/secret" }] }), { message: '"/secret": not found' });
-  assert.notDeepEqual(hashLocal({ source, requests: [{ path: "/" }] }), hashTree({ root, requests: [{ path: "/" }] }));
+  assert.deepEqual(hashOne({ source, requests: [request] }), expected);
+  assert.throws(() => hashOne({ source, requests: [{ path: "/secret" }] }), { message: '"/secret": not found' });
+  assert.notDeepEqual(hashOne({ source, requests: [{ path: "/" }] }), hashTree({ root, requests: [{ path: "/" }] }));
 });
 
 void test("the stat cache: unchanged files are not read, changed and recent ones are", () => {
@@ -154,7 +163,7 @@ void test("with a cache the digests are the same, before and after changes", () 
   const cacheDir = join(dir, "cache2");
   fs.mkdirSync(cacheDir);
   const run = (cached: boolean): string[] =>
-    hashLocal({
+    hashOne({
       source: { root, local: {} },
       requests: [{ path: "/" }, { path: "/*", wildcard: true }],
       ...(cached ? { cacheDir } : {}),
@@ -172,12 +181,12 @@ void test("with a cache the digests are the same, before and after changes", () 
 void test("folders and files that cannot be read, files that change under a build", () => {
   const requests: HashRequest[] = [{ path: "/" }];
   const missing = join(dir, "none");
-  assert.throws(() => hashLocal({ source: { root: missing, local: {} }, requests }), {
+  assert.throws(() => hashOne({ source: { root: missing, local: {} }, requests }), {
     code: "CONTEXT_UNREADABLE",
     message: `cannot read ${missing} of the build context: no such file or directory`,
   });
   const root = write({ a: "a", "d/b": "b" });
-  assert.throws(() => hashLocal({ source: { root: join(root, "a"), local: {} }, requests }), {
+  assert.throws(() => hashOne({ source: { root: join(root, "a"), local: {} }, requests }), {
     code: "CONTEXT_UNREADABLE",
   });
   const later = openSourceTree({ root, local: {}, hashedAtNs: BigInt(Date.now() + 1000) * 1_000_000n });
@@ -189,5 +198,15 @@ void test("folders and files that cannot be read, files that change under a buil
     message: "d/b changed while the build was running",
   });
   const stop = { aborted: () => true, progress: () => undefined };
-  assert.throws(() => hashLocal({ source: { root, local: {} }, requests }, stop), { name: "AbortError" });
+  assert.throws(() => hashOne({ source: { root, local: {} }, requests }, stop), { name: "AbortError" });
+});
+
+void test("one group's failure is no other's", () => {
+  const root = write({ a: "a", "d/b": "b" });
+  const groups: HashRequest[][] = [[{ path: "/a" }], [{ path: "/none" }], [{ path: "/d" }, { path: "/a" }]];
+  const outcomes = hashLocal({ source: { root, local: {} }, groups });
+  assert.deepEqual(
+    outcomes.map((outcome) => (outcome.kind === "hashed" ? outcome.digests.length : outcome.error.message)),
+    [1, '"/none": not found', 2],
+  );
 });

@@ -35,6 +35,32 @@ interface Member {
   error: Error | undefined;
 }
 
+/** A worker that runs before the pool that will have it. */
+let spare: { readonly entry: string; readonly worker: Worker } | undefined;
+
+/**
+ * Starts one worker now, for the first pool with this entry: a thread takes as long to start as the modules take to load that lead to that
+ * pool. It never keeps the process alive.
+ */
+export function startSpareWorker(entry: URL): void {
+  if (spare !== undefined) return;
+  const worker = startWorker(entry);
+  worker.unref();
+  spare = { entry: entry.href, worker };
+}
+
+function startWorker(entry: URL): Worker {
+  // Descriptors that C opened are closed by node, which would warn of each.
+  return new Worker(entry, { execArgv: [], trackUnmanagedFds: false });
+}
+
+function takeSpare(entry: URL): Worker | undefined {
+  if (spare?.entry !== entry.href) return undefined;
+  const { worker } = spare;
+  spare = undefined;
+  return worker;
+}
+
 /** Runs named jobs in worker threads. Disposing ends the workers; jobs that still run or wait are rejected. */
 export class WorkerPool implements AsyncDisposable {
   readonly size: number;
@@ -137,8 +163,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #addMember(): Member {
-    // Descriptors that C opened are closed by node, which would warn of each.
-    const worker = new Worker(this.#entry, { execArgv: [], trackUnmanagedFds: false });
+    const worker = takeSpare(this.#entry) ?? startWorker(this.#entry);
     const member: Member = { worker, task: undefined, error: undefined };
     this.#members.add(member);
     member.worker.on("message", (message: ReplyMessage) => this.#receive(member, message));

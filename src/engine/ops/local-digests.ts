@@ -1,0 +1,82 @@
+// Digests of a user's folder. Steps that ask at the same time are answered by one walk where the folder was read before: then a walk is
+// nearly all there is to do. A folder that nobody has read is hashed by as many workers as there are steps.
+
+import type { Digest } from "../../base/index.ts";
+import type { HashRequest } from "../../storage/snapshots/index.ts";
+import type { WorkerPool } from "../../system/workers/index.ts";
+import { errorFromFacts } from "../../system/workers/index.ts";
+import { wasHashed } from "../sources/index.ts";
+import type { HashLocalInput, HashLocalOutcome, SourceSpec } from "../sources/index.ts";
+
+interface Waiter {
+  readonly requests: readonly HashRequest[];
+  readonly signal: AbortSignal;
+  readonly resolve: (digests: Digest[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** One for an engine. */
+export class LocalDigests {
+  readonly #workers: WorkerPool;
+  readonly #cacheDir: string;
+  /** Who waits for the next walk of a folder; a folder has an entry while walks of it are under way. */
+  readonly #waiting = new Map<SourceSpec, Waiter[]>();
+
+  /** @param cacheDir where digests of files are remembered */
+  constructor(workers: WorkerPool, cacheDir: string) {
+    this.#workers = workers;
+    this.#cacheDir = cacheDir;
+  }
+
+  /**
+   * One digest per request.
+   *
+   * @param source the same object for the same folder: only those are read together
+   * @throws as `hashLocal`; `signal.reason` when aborted.
+   */
+  digests(source: SourceSpec, requests: readonly HashRequest[], signal: AbortSignal): Promise<Digest[]> {
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = { requests, signal, resolve, reject };
+      const waiting = this.#waiting.get(source);
+      if (waiting !== undefined) waiting.push(waiter);
+      else if (wasHashed(this.#cacheDir, source)) {
+        this.#waiting.set(source, [waiter]);
+        // Steps that depend on one folder ask in one turn of the loop.
+        setImmediate(() => void this.#walk(source));
+      } else void this.#hash(source, [waiter], signal);
+    });
+  }
+
+  /** Walks until nobody waits any more. */
+  async #walk(source: SourceSpec): Promise<void> {
+    for (;;) {
+      const waiters = this.#waiting.get(source)!.splice(0);
+      if (waiters.length === 0) break;
+      const controller = new AbortController();
+      const abort = () => {
+        if (waiters.every(({ signal }) => signal.aborted)) controller.abort(waiters[0]!.signal.reason);
+      };
+      for (const { signal } of waiters) signal.addEventListener("abort", abort);
+      abort();
+      await this.#hash(source, waiters, controller.signal);
+      for (const { signal } of waiters) signal.removeEventListener("abort", abort);
+    }
+    this.#waiting.delete(source);
+  }
+
+  async #hash(source: SourceSpec, waiters: readonly Waiter[], signal: AbortSignal): Promise<void> {
+    const groups = waiters.map(({ requests }) => requests);
+    try {
+      const input: HashLocalInput = { source, groups, cacheDir: this.#cacheDir };
+      const outcomes = await this.#workers.run<HashLocalInput, HashLocalOutcome[]>("hashLocal", input, { signal });
+      for (const [at, { resolve, reject, signal: own }] of waiters.entries()) {
+        const outcome = outcomes[at]!;
+        if (own.aborted) reject(own.reason);
+        else if (outcome.kind === "hashed") resolve([...outcome.digests]);
+        else reject(errorFromFacts(outcome.error));
+      }
+    } catch (error) {
+      for (const { reject } of waiters) reject(error);
+    }
+  }
+}
