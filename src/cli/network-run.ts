@@ -75,7 +75,7 @@ export async function runList({ flags, shell, root }: Invocation): Promise<numbe
       filters.labels(record.labels);
     if (!fits) continue;
     if (dangling !== undefined) {
-      const idle = kind === "custom" && (await networkMembers(root, record.id)).length === 0;
+      const idle = kind === "custom" && networkMembers(root, record.id).length === 0;
       if (idle !== dangling) continue;
     }
     shown.push(record);
@@ -128,7 +128,7 @@ export async function runInspect({ args, flags, shell, root, debug }: Invocation
   let exitCode = 0;
   for (const name of args) {
     try {
-      found.push(await details(root, findRecord(listNetworks(root), name)));
+      found.push(details(root, findRecord(listNetworks(root), name)));
     } catch (error) {
       if (!isBuildError(error)) throw error;
       shell.stderr.write(renderError(error, { debug }));
@@ -141,10 +141,10 @@ export async function runInspect({ args, flags, shell, root, debug }: Invocation
   return exitCode;
 }
 
-async function details(root: string, record: NetworkRecord): Promise<GoStruct> {
+function details(root: string, record: NetworkRecord): GoStruct {
   const same = (pairs: readonly (readonly [string, unknown])[]) =>
     new GoStruct(pairs.map(([name, value]): GoField => [name, name, value]));
-  const members = record.driver === "bridge" ? await networkMembers(root, record.id) : [];
+  const members = record.driver === "bridge" ? networkMembers(root, record.id) : [];
   const bits = record.subnet.slice(record.subnet.indexOf("/"));
   const containers = members.map(
     (each) =>

@@ -416,18 +416,20 @@ test("networks joined and left while running", async () => {
   assert.ok(asked.size >= 0);
   web.run("busybox", "ping", "-c1", "-W2", OUTSIDE);
   assert.deepEqual(
-    (await endpointsOf(root, web.id)).map(({ networkName }) => networkName),
+    endpointsOf(root, web.id).map(({ networkName }) => networkName),
     ["vault", "front"],
   );
   assert.deepEqual(
-    (await networkMembers(root, endpoint.networkId)).map(({ containerName }) => containerName).toSorted(),
+    networkMembers(root, endpoint.networkId)
+      .map(({ containerName }) => containerName)
+      .toSorted(),
     ["user", "web"],
   );
   await assert.rejects(connectNetwork(root, { network: "front", aliases: [] }, container), {
     message: "endpoint with name web already exists in network front",
   });
   await disconnectNetwork(root, "vault", container);
-  assert.equal((await endpointsOf(root, web.id)).length, 1);
+  assert.equal(endpointsOf(root, web.id).length, 1);
   await disconnectNetwork(root, "front", container);
   assert.notDeepEqual(lookUp(user, "www"), [endpoint.ipAddress]);
   assert.throws(() => web.run("ip", "-4", "route", "get", OUTSIDE));

@@ -74,8 +74,8 @@ async function makeBridge(
   record: NetworkRecord,
 ): Promise<{ network: NetworkRecord; filter: Filter; warnings: string[] }> {
   const bridge = bridgeName(record);
-  // One that a crash left half made.
-  if (deviceNames().has(bridge)) await tryCommand(["ip", "link", "del", bridge]);
+  // One that a crash left half made, or rules of before the machine started anew.
+  await dropBridge(root, record);
   const network = fitting(root, record);
   const bits = network.subnet.slice(network.subnet.indexOf("/"));
   const warnings: string[] = [];
@@ -129,8 +129,8 @@ async function addRules(root: string, network: NetworkRecord, warnings: string[]
   ) as Exclude<Filter, "none">[];
   const reasons: string[] = [];
   for (const filter of candidates) {
-    // After a crash between the rules and the note of them they are there already.
-    await removeRules(filter, network, root);
+    // Noted before they are there: what a crash leaves half done is taken away by whoever comes next.
+    writeWhole(filterPath(root, network), filter);
     const { ok, stderr } = await tryCommand(
       applyCommand(filter, "/dev/stdin"),
       networkRules(filter, network, rootMark(root)),

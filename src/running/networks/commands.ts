@@ -1,10 +1,12 @@
 // Running `ip`, `iptables` and `nft` on this machine's own network namespace, with errors that say what to install.
 
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { BuildError, errnoOf } from "../../base/index.ts";
 import { runToEnd } from "../../system/process/index.ts";
 
-/** Where these programs live on machines whose PATH for users leaves them out. */
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Where these programs live, also on machines whose PATH for users leaves them out. */
+const FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 export interface CommandResult {
   readonly ok: boolean;
@@ -16,10 +18,14 @@ export interface CommandResult {
 export async function tryCommand(argv: readonly string[], stdin?: string): Promise<CommandResult> {
   const [program = "", ...args] = argv;
   try {
-    const { exitCode, stdout, stderr } = await runToEnd(["/usr/bin/env", program, ...args], {
-      env: { PATH, LC_ALL: "C" },
-      stdin: stdin === undefined ? undefined : Buffer.from(stdin),
-    });
+    const folder = FOLDERS.find((each) => existsSync(join(each, program)));
+    const { exitCode, stdout, stderr } = await runToEnd(
+      [folder === undefined ? program : join(folder, program), ...args],
+      {
+        env: { PATH: FOLDERS.join(":"), LC_ALL: "C" },
+        stdin: stdin === undefined ? undefined : Buffer.from(stdin),
+      },
+    );
     return { ok: exitCode === 0, stdout: stdout.toString(), stderr: stderr.toString().trim() };
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return { ok: false, stdout: "", stderr: `${program}: not installed` };

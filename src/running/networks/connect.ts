@@ -29,7 +29,7 @@ export async function connectNetwork(
   const root = realpathSync(rootPath);
   return withNetworksLocked(root, async () => {
     const attached = readAttached(root, container.id);
-    if (attached === undefined || !(await isLive(root, container.id)))
+    if (attached === undefined || !isLive(root, container.id))
       throw new BuildError(`container ${container.name} has no network of its own to connect to others`, {
         code: "NETWORK_INVALID",
         status: "FailedPrecondition",
@@ -41,7 +41,7 @@ export async function connectNetwork(
     const hold = holdLive(root, container.id);
     const netns = `/proc/${container.pid}/ns/net`;
     try {
-      const endpoint = await claimEndpoint(root, network, wanted, {
+      const endpoint = claimEndpoint(root, network, wanted, {
         containerId: container.id,
         containerName: container.name,
       });
@@ -96,7 +96,7 @@ export async function disconnectNetwork(
     writeAttached(root, { ...attached, networks: left });
     const netns = `/proc/${container.pid}/ns/net`;
     if (await hasDefaultRoute(netns)) return;
-    const way = (await endpointsOf(root, container.id)).find(
+    const way = endpointsOf(root, container.id).find(
       ({ networkId }) => !left.find(({ id }) => id === networkId)!.internal,
     );
     if (way !== undefined) await ipBatchIn(netns, [`route add default via ${way.gateway}`]);
@@ -122,10 +122,10 @@ async function hasDefaultRoute(netns: string): Promise<boolean> {
 }
 
 /** Where a container is now, as its files say; empty when it does not live. */
-export async function endpointsOf(rootPath: string, containerId: string): Promise<Endpoint[]> {
+export function endpointsOf(rootPath: string, containerId: string): Endpoint[] {
   const root = realpathSync(rootPath);
   const attached = readAttached(root, containerId);
-  if (attached === undefined || !(await isLive(root, containerId))) return [];
+  if (attached === undefined || !isLive(root, containerId)) return [];
   const records = readRecords(root);
   return attached.networks.flatMap(({ id }) => {
     const network = records.find((each) => each.id === id);
@@ -154,10 +154,10 @@ export interface NetworkMember {
 }
 
 /** Containers that live on a network. */
-export async function networkMembers(root: string, networkId: string): Promise<NetworkMember[]> {
+export function networkMembers(root: string, networkId: string): NetworkMember[] {
   const found: NetworkMember[] = [];
   for (const { containerId, ipv4, mac } of readMembers(root, networkId)) {
-    if (!(await isLive(root, containerId))) continue;
+    if (!isLive(root, containerId)) continue;
     found.push({
       containerId,
       containerName: readAttached(root, containerId)?.containerName ?? "",

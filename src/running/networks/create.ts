@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { BuildError } from "../../base/index.ts";
 import { dropBridge, freeSubnet } from "./bridges.ts";
 import { contains, formatIpv4, formatSubnet, overlaps, tryParseCidr, tryParseIpv4 } from "./ipv4.ts";
-import { isLive, readMembers } from "./members.ts";
+import { isLive, type Member, readMembers } from "./members.ts";
 import { withNetworksLocked } from "./network-lock.ts";
 import {
   DEFAULT_NETWORK,
@@ -154,7 +154,7 @@ export function removeNetwork(root: string, nameOrId: string): Promise<NetworkRe
         code: "NETWORK_PREDEFINED",
         status: "PermissionDenied",
       });
-    const users = await liveMembers(root, record.id);
+    const users = liveMembers(root, record.id);
     if (users.length > 0)
       throw new BuildError(
         `error while removing network: network ${record.name} id ${record.id} has active endpoints`,
@@ -175,8 +175,7 @@ export function pruneNetworks(root: string, wanted: (network: NetworkRecord) => 
   return withNetworksLocked(root, async () => {
     const removed: NetworkRecord[] = [];
     for (const record of readRecords(root)) {
-      if (record.name === DEFAULT_NETWORK || !wanted(record) || (await liveMembers(root, record.id)).length > 0)
-        continue;
+      if (record.name === DEFAULT_NETWORK || !wanted(record) || liveMembers(root, record.id).length > 0) continue;
       await dropBridge(root, record);
       removeRecord(root, record.id);
       removed.push(record);
@@ -186,10 +185,8 @@ export function pruneNetworks(root: string, wanted: (network: NetworkRecord) => 
 }
 
 /** Members whose supervisor lives. */
-export async function liveMembers(root: string, networkId: string) {
-  const members = [];
-  for (const member of readMembers(root, networkId)) if (await isLive(root, member.containerId)) members.push(member);
-  return members;
+export function liveMembers(root: string, networkId: string): Member[] {
+  return readMembers(root, networkId).filter(({ containerId }) => isLive(root, containerId));
 }
 
 function invalid(message: string): BuildError {

@@ -124,7 +124,7 @@ async function planBridged(
       const joined: Joined[] = [];
       for (const each of wanted) joined.push(await joinNetwork(root, each, asker, warnings));
       const way = joined.find(({ network }) => !network.internal);
-      const ports = way === undefined ? [] : await claimPorts(root, request, asker);
+      const ports = way === undefined ? [] : claimPorts(root, request, asker);
       const forwarded = ports.flatMap((port) =>
         port.protocol === "sctp" ? [] : [{ ...port, protocol: port.protocol, address: way!.endpoint.ipAddress }],
       );
@@ -219,7 +219,7 @@ async function joinNetwork(
 ): Promise<Joined> {
   const up = await ensureBridge(root, resolveNetwork(root, wanted.network));
   warnings.push(...up.warnings);
-  const endpoint = await claimEndpoint(root, up.network, wanted, asker);
+  const endpoint = claimEndpoint(root, up.network, wanted, asker);
   return { ...up, endpoint };
 }
 
@@ -236,15 +236,15 @@ export function resolveNetwork(root: string, name: string): NetworkRecord {
 }
 
 /** Writes a member with an address of its own. Called with the networks and the container's live file locked. */
-export async function claimEndpoint(
+export function claimEndpoint(
   root: string,
   network: NetworkRecord,
   wanted: EndpointRequest,
   { containerId, containerName }: Pick<NetworkAsker, "containerId" | "containerName">,
-): Promise<Endpoint> {
+): Endpoint {
   const taken = new Set<string>();
   for (const member of readMembers(root, network.id)) {
-    if (member.containerId !== containerId && (await isLive(root, member.containerId))) taken.add(member.ipv4);
+    if (member.containerId !== containerId && isLive(root, member.containerId)) taken.add(member.ipv4);
   }
   const ipAddress = allocateAddress(network, taken, wanted.ipv4);
   const macAddress =
@@ -268,11 +268,11 @@ function checkMac(text: string): string {
   throw new BuildError(`invalid MAC address: ${text}`, { code: "ADDRESS_INVALID", status: "InvalidArgument" });
 }
 
-async function claimPorts(
+function claimPorts(
   root: string,
   request: NetworkRequest,
   { containerId, containerName }: NetworkAsker,
-): Promise<PublishedPort[]> {
+): PublishedPort[] {
   const requests: PortRequest[] = [...request.ports];
   if (request.publishAll) {
     for (const exposed of request.exposed) {
@@ -287,7 +287,7 @@ async function claimPorts(
   const others = [];
   for (const id of attachedContainers(root)) {
     const other = id === containerId ? undefined : readAttached(root, id);
-    if (other !== undefined && other.ports.length > 0 && (await isLive(root, id))) others.push(other);
+    if (other !== undefined && other.ports.length > 0 && isLive(root, id)) others.push(other);
   }
   return allocatePorts({ requests, others, containerName, containerId, ipv6: hostHasIpv6() });
 }

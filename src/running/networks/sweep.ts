@@ -29,7 +29,7 @@ export async function sweepNetworks(
   await withNetworksLocked(root, async () => {
     let dead = false;
     for (const containerId of attachedContainers(root)) {
-      if (await isLive(root, containerId)) continue;
+      if (isLive(root, containerId)) continue;
       dead = true;
       await forget(root, containerId);
     }
@@ -42,7 +42,7 @@ export async function sweepNetworks(
       for (const record of records) {
         const noted = existsSync(join(networkDir(root, record.id), "filter"));
         if (!noted && !devices.has(bridgeName(record))) continue;
-        if ((await liveMembers(root, record.id)).length === 0) await dropBridge(root, record);
+        if (liveMembers(root, record.id).length === 0) await dropBridge(root, record);
       }
     }
     if (dead || thorough) await sweepUnknown(root);
@@ -54,7 +54,7 @@ export async function leaveNetworks(rootPath: string, containerId: string): Prom
   if (!existsSync(networksDir(rootPath))) return;
   const root = realpathSync(rootPath);
   await withNetworksLocked(root, async () => {
-    if (!(await isLive(root, containerId))) await forget(root, containerId);
+    if (!isLive(root, containerId)) await forget(root, containerId);
   });
 }
 
