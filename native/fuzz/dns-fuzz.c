@@ -1,5 +1,5 @@
 // Hostile DNS packets against the functions that read and write them, under the sanitizers: seeded mutations of good queries, so that a failure
-// can be had again. `dns-fuzz ROUNDS [SEED]`; compiled and run by test/integration/supervisor-fuzz.test.ts.
+// can be had again. `dns-fuzz ROUNDS [SEED]`; compiled and run by test/integration/dns-fuzz.test.ts.
 #include "../supervisor/dns-message.h"
 
 #include <stdio.h>
