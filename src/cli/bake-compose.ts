@@ -51,7 +51,7 @@ export function composeReader(options: ComposeReaderOptions): ComposeReader {
     check: ({ data }) => void load([{ name: "", data }], false),
     load: (files) => {
       try {
-        return definitionOf(load(files, true));
+        return composeDefinition(load(files, true));
       } catch (error) {
         if (!isBuildError(error)) throw error;
         throw composeError(`failed to parse compose file: ${error.message}`, { cause: error });
@@ -60,7 +60,8 @@ export function composeReader(options: ComposeReaderOptions): ComposeReader {
   };
 }
 
-function definitionOf(project: ComposeProject): Definition {
+/** The targets of a project's services, and the group of all. @throws COMPOSE_INVALID. */
+export function composeDefinition(project: ComposeProject): Definition {
   if (project.services.length === 0) return { groups: [], targets: [] };
   const targets = project.services.flatMap((service) =>
     service.build === undefined ? [] : [targetOf(service, project)],
@@ -68,7 +69,8 @@ function definitionOf(project: ComposeProject): Definition {
   return { groups: [{ name: "default", targets: targets.map(({ name }) => name) }], targets };
 }
 
-function targetName(service: string): string {
+/** Dots of a service's name are underscores in its target's. */
+export function targetName(service: string): string {
   return service.replaceAll(".", "_");
 }
 

@@ -1,6 +1,7 @@
 // What a verb is: data for parsing, help and reference pages, and a function that is loaded only when the verb runs.
 
 import type { ImageLoader } from "../engine/index.ts";
+import type { ProjectPorts } from "../running/projects/index.ts";
 import type { Builder } from "../service/builders/index.ts";
 import type { FlagDefinition, FlagValues } from "./flags.ts";
 
@@ -59,11 +60,15 @@ export interface Shell {
   readonly now: () => number;
   readonly openLoader: (place: LoadPlace) => Promise<ImageLoader>;
   readonly openBuilder: (options: BuilderOptions) => Promise<Builder>;
+  /** Containers, networks, volumes and images of a state root; `cwd` is where relative paths of images start. */
+  readonly openProjects: (place: { readonly root: string; readonly cwd: string }) => Promise<OpenProjects>;
   /** Calls `onInterrupt` for each SIGINT or SIGTERM until disposed. */
   readonly onSignals: (onInterrupt: (signal: "SIGINT" | "SIGTERM") => void) => Disposable;
   /** Ends the process at once, children first. */
   readonly exitNow: (code: number) => void;
 }
+
+export type OpenProjects = ProjectPorts & AsyncDisposable;
 
 type TerminalStream = NodeJS.WritableStream & {
   readonly isTTY?: boolean;

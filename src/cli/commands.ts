@@ -5,6 +5,7 @@ import { build } from "./build.ts";
 import { builder } from "./builder.ts";
 import { cache } from "./cache.ts";
 import type { CommandDefinition } from "./command.ts";
+import { compose } from "./compose/index.ts";
 import { daemon } from "./daemon.ts";
 import { dialStdio } from "./dial-stdio.ts";
 import { create } from "./create.ts";
@@ -46,6 +47,7 @@ export const commands: readonly CommandDefinition[] = [
   wait,
   rename,
   rm,
+  compose,
   images,
   inspect,
   rmi,

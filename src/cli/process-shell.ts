@@ -27,6 +27,7 @@ export function processShell(): Shell {
       const { openDockerLoader, openImportLoader } = await import("../service/docker/index.ts");
       return into === undefined ? await openDockerLoader(process.env, context) : openImportLoader(into, place);
     },
+    openProjects: async (place) => (await import("../running/projects/index.ts")).openMachine(place),
     onSignals(onInterrupt) {
       const onInt = () => onInterrupt("SIGINT");
       const onTerm = () => onInterrupt("SIGTERM");

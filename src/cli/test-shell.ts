@@ -154,6 +154,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       opened.push(asked);
       return Promise.resolve(builder);
     },
+    openProjects: () => Promise.reject(new Error("no containers in this test")),
     openLoader: ({ context }) =>
       Promise.resolve({
         name: `docker ${context}`.trim(),

@@ -10,6 +10,6 @@ export type {
   SessionCredentials,
   SessionPort,
 } from "./ports/index.ts";
-export { Engine } from "./solve/index.ts";
+export { Engine, pushKeptImage } from "./solve/index.ts";
 export type { EngineOptions, EngineSolveOptions, MadeProvenance } from "./solve/index.ts";
 export type { RootImage, RootImageOptions } from "./solve/index.ts";

@@ -2,13 +2,19 @@
 
 import type { FlagDefinition } from "../flags.ts";
 
-const flag = (kind: FlagDefinition["kind"], words: string, help: string, more: Partial<FlagDefinition> = {}): FlagDefinition => {
+const flag = (
+  kind: FlagDefinition["kind"],
+  words: string,
+  help: string,
+  more: Partial<FlagDefinition> = {},
+): FlagDefinition => {
   const [name = "", short] = words.split(" ");
   return { name, kind, help, ...(short === undefined ? {} : { short }), ...more };
 };
 
 export const bool = (words: string, help: string, more?: Partial<FlagDefinition>) => flag("bool", words, help, more);
-export const string = (words: string, help: string, more?: Partial<FlagDefinition>) => flag("string", words, help, more);
+export const string = (words: string, help: string, more?: Partial<FlagDefinition>) =>
+  flag("string", words, help, more);
 export const array = (words: string, help: string, more?: Partial<FlagDefinition>) => flag("array", words, help, more);
 export const int = (words: string, help: string, more?: Partial<FlagDefinition>) => flag("int", words, help, more);
 

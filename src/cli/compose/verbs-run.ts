@@ -28,7 +28,10 @@ export const up: CommandDefinition = {
   mounts: true,
   flags: [
     bool("abort-on-container-exit", "Stops all containers if any container was stopped. Incompatible with -d"),
-    bool("abort-on-container-failure", "Stops all containers if any container exited with failure. Incompatible with -d"),
+    bool(
+      "abort-on-container-failure",
+      "Stops all containers if any container exited with failure. Incompatible with -d",
+    ),
     bool("always-recreate-deps", "Recreate dependent containers. Incompatible with --no-recreate"),
     array("attach", "Restrict attaching to the specified services. Incompatible with --attach-dependencies"),
     bool("attach-dependencies", "Automatically attach to log output of dependent services"),
@@ -62,7 +65,10 @@ export const up: CommandDefinition = {
     bool("yes y", "Accepted and ignored: nothing is asked"),
   ],
   examples: [
-    { what: "Build, run the tests of service tests, return their code", line: "slipway compose up --build --exit-code-from tests" },
+    {
+      what: "Build, run the tests of service tests, return their code",
+      line: "slipway compose up --build --exit-code-from tests",
+    },
     { what: "In the background, once all is healthy", line: "slipway compose up -d --wait" },
   ],
   run: async (invocation) => (await import("./up-run.ts")).runUp(invocation),
@@ -108,9 +114,15 @@ export const down: CommandDefinition = {
   mounts: true,
   flags: [
     removeOrphans,
-    string("rmi", 'Remove images used by services. "local" remove only images that don\'t have a custom tag ("local"|"all")'),
+    string(
+      "rmi",
+      'Remove images used by services. "local" remove only images that don\'t have a custom tag ("local"|"all")',
+    ),
     timeout,
-    bool("volumes v", 'Remove named volumes declared in the "volumes" section of the Compose file and anonymous volumes attached to containers'),
+    bool(
+      "volumes v",
+      'Remove named volumes declared in the "volumes" section of the Compose file and anonymous volumes attached to containers',
+    ),
   ],
   examples: [{ what: "Everything, data too", line: "slipway compose down -v --remove-orphans" }],
   run: async (invocation) => (await import("./lifecycle-run.ts")).runDown(invocation),

@@ -1,6 +1,8 @@
 export type { Attestation, Subject } from "./attestation.ts";
 export { readBool, readCompression } from "./attributes.ts";
 export { createExporter } from "./create-exporter.ts";
+export { pushImage } from "./push.ts";
+export type { MadeImage } from "./image-parts.ts";
 export { assembleImage } from "./image-assembler.ts";
 export type { AssembledImage, AssembleOptions, PlatformImage, SmallBlob } from "./image-assembler.ts";
 export { ImageStore, imagesSchema } from "./image-store.ts";

@@ -121,12 +121,14 @@ const device: Transform = (value, path) => {
 const volume: Transform = (value, path) => {
   if (isMap(value)) return value;
   if (typeof value !== "string") throw wrongType(value, path, "service volume mount");
-  return parseVolume(value);
+  // Only where variables stay as they are written.
+  return value.includes("${") ? value : parseVolume(value);
 };
 
 const ports: Transform = (value, path) => {
   if (!Array.isArray(value)) throw wrongType(value, path, "port");
   return value.flatMap((each): ComposeValue[] => {
+    if (typeof each === "string" && each.includes("$")) return [each];
     if (typeof each === "string" || typeof each === "bigint") return parsePort(String(each));
     if (isMap(each)) return [each];
     throw wrongType(each, path, "port");

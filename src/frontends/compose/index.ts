@@ -9,6 +9,9 @@ export { parseEnv } from "./dotenv.ts";
 export type { ComposeFile } from "./context.ts";
 export { readProject } from "./project.ts";
 export type { ComposeProject, ComposeSecret, ComposeService } from "./project.ts";
+export { canonicalOutput } from "./canonical-output.ts";
+export type { Plain } from "./canonical-output.ts";
+export { parsePort, parseVolume } from "./short-syntax.ts";
 export { checkProjectName, projectNameOf, readRunProject } from "./run-project.ts";
 export type { RunProjectOptions } from "./run-project.ts";
 export type {

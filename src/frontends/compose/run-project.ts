@@ -28,7 +28,7 @@ export interface RunProjectOptions {
   /** Services that are named: their profiles are enabled too. */
   readonly services: readonly string[];
   readonly findFile?: FindFile;
-  /** Variables of services stay as they are written. */
+  /** Variables stay as they are written: the document alone is of use then. */
   readonly literal?: boolean;
 }
 
@@ -47,16 +47,16 @@ export function readRunProject(
   const normal = normalize(document, options.name);
   const problems = new Collected();
   const fields = new Fields(normal, "", problems);
-  const all = fields
-    .entries("services")
-    .map(([name, each]) => readRunService(name, new Fields(each.map, `services[${name}]`, problems)));
+  const all = (options.literal === true ? [] : fields.entries("services")).map(([name, each]) =>
+    readRunService(name, new Fields(each.map, `services[${name}]`, problems)),
+  );
   const project = {
     networks: byKey(fields, "networks", networkOf),
     volumes: byKey(fields, "volumes", volumeOf),
     secrets: byKey(fields, "secrets", (key, each) => fileSourceOf(key, each, host)),
     configs: byKey(fields, "configs", (key, each) => fileSourceOf(key, each, host)),
   };
-  problems.throwAny();
+  if (options.literal !== true) problems.throwAny();
   const profiles = enabledProfiles(all, options);
   const isEnabled = (each: RunService) =>
     each.profiles.length === 0 || each.profiles.some((one) => profiles.has(one)) || profiles.has("*");
@@ -64,7 +64,7 @@ export function readRunProject(
     new Map(
       all
         .filter((each) => isEnabled(each) === enabled)
-        .map((each) => [each.name, enabled ? completed(each, fields, { host, environment, options }) : each]),
+        .map((each) => [each.name, enabled ? completed(each, fields, { host, environment }) : each]),
     );
   const result: RunProject = {
     name: options.name,
@@ -77,7 +77,7 @@ export function readRunProject(
     document: normal,
     warnings: unsupportedFields(document, options.findFile ?? (() => undefined)),
   };
-  checkRunProject(result);
+  if (options.literal !== true) checkRunProject(result);
   return result;
 }
 
@@ -108,22 +108,18 @@ function enabledProfiles(services: readonly RunService[], options: RunProjectOpt
 interface Completion {
   readonly host: ComposeHost;
   readonly environment: ReadonlyMap<string, string>;
-  readonly options: RunProjectOptions;
 }
 
 /** With variables and labels of its files, and paths that start at the root. */
-function completed(service: RunService, fields: Fields, { host, environment, options }: Completion): RunService {
+function completed(service: RunService, fields: Fields, { host, environment }: Completion): RunService {
   const said = fields.at("services").at(service.name);
   const files = said.map.get("env_file");
-  const variables =
-    options.literal === true
-      ? service.environment
-      : environmentWithFiles(service.environment, Array.isArray(files) ? files.filter(isMap) : [], {
-          host,
-          environment,
-        });
+  const variables = environmentWithFiles(service.environment, Array.isArray(files) ? files.filter(isMap) : [], {
+    host,
+    environment,
+  });
   const labels = new Map<string, string>();
-  for (const path of options.literal === true ? [] : said.texts("label_file")) {
+  for (const path of said.texts("label_file")) {
     parseEnv(Buffer.from(readComposeFile(host, path)).toString(), labels, (name) => environment.get(name));
   }
   return {

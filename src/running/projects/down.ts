@@ -14,8 +14,10 @@ import { membersOf, settle, told } from "./work.ts";
 import type { Work } from "./work.ts";
 
 export interface DownOptions {
-  /** Named and anonymous ones. */
+  /** Named ones. */
   readonly volumes: boolean;
+  /** Those that only the containers know. */
+  readonly anonymousVolumes: boolean;
   readonly removeOrphans: boolean;
   /** `local`: those without a name in the file; `all`: every image of a service. */
   readonly images: "" | "local" | "all";
@@ -30,16 +32,17 @@ export async function downProject(work: Work, options: DownOptions): Promise<voi
   const known = knownServices(work, members);
   const wanted =
     options.services.length === 0 ? known : new Map([...known].filter(([name]) => options.services.includes(name)));
+  const removal = { timeoutSec: options.timeoutSec, volumes: options.anonymousVolumes };
   let found = members.length > 0;
   if (options.removeOrphans && options.services.length === 0) {
-    await removeMembers(work, orphansOf(work, members), { ...options });
+    await removeMembers(work, orphansOf(work, members), removal);
   }
   await walkServices(
     wanted,
     async (service) => {
       const own = members.filter((each) => each.service === service.name);
       await settle(own.filter(isRunning).map((each) => runPreStop(work, service, each)));
-      await removeMembers(work, own, options);
+      await removeMembers(work, own, removal);
     },
     { direction: "dependents-first", ...(work.parallel === undefined ? {} : { parallel: work.parallel }) },
   );

@@ -18,6 +18,8 @@ export {
   startProject,
   stopProject,
 } from "./lifecycle.ts";
+export { openMachine } from "./machine.ts";
+export type { MachineOptions } from "./machine.ts";
 export { createOneOff } from "./oneoff.ts";
 export type { OneOff } from "./oneoff.ts";
 export type {
@@ -35,7 +37,7 @@ export type {
 } from "./ports.ts";
 export { startServices } from "./start.ts";
 export { createProject, removeMembers } from "./up.ts";
-export type { UpOptions } from "./up.ts";
+export type { Created, UpOptions } from "./up.ts";
 export { waitFor } from "./waits.ts";
 export { imageOf, restartPolicy, variables } from "./wishes.ts";
 export { membersOf, ofService, settle } from "./work.ts";

@@ -58,6 +58,8 @@ export interface ProjectImages {
   find(reference: string, platform: string): Promise<ProjectImage | undefined>;
   /** @throws what the registry says. */
   pull(reference: string, platform: string, signal: AbortSignal): Promise<ProjectImage>;
+  /** Byte for byte as it is here. Resolves with its digest. @throws IMAGE_NOT_FOUND, REGISTRY_*. */
+  push(reference: string, signal: AbortSignal): Promise<string>;
   /** @throws IMAGE_NOT_FOUND. */
   remove(reference: string): Promise<void>;
 }

@@ -79,13 +79,25 @@ test("services start along what they depend on, and are taken down in the revers
   assert.ok(at("start p-api-1") < at("start p-web-1"));
   assert.ok(one.events.indexOf("Container p-api-1 Healthy") < one.events.indexOf("Container p-web-1 Starting"));
   one.machine.clear();
-  await downProject(one.work, { volumes: false, removeOrphans: false, images: "", services: [] });
+  await downProject(one.work, {
+    volumes: false,
+    anonymousVolumes: false,
+    removeOrphans: false,
+    images: "",
+    services: [],
+  });
   assert.deepEqual(
     one.machine.log.filter((line) => line.startsWith("remove ")).map((line) => line.slice(7)),
     ["p-web-1", "p-api-1", ...["p-db-1", "p-cache-1"], "network p_default"],
   );
   assert.deepEqual(one.machine.statuses(), []);
-  await downProject(one.work, { volumes: false, removeOrphans: false, images: "", services: [] });
+  await downProject(one.work, {
+    volumes: false,
+    anonymousVolumes: false,
+    removeOrphans: false,
+    images: "",
+    services: [],
+  });
   assert.deepEqual(one.warnings, ['No resource found to remove for project "p".']);
 });
 

@@ -107,6 +107,10 @@ export class FakeMachine implements ProjectPorts {
       this.imageDigests.set(reference, `sha256:${reference}`);
       return Promise.resolve(imageOf(reference, `sha256:${reference}`));
     },
+    push: (reference) => {
+      this.log.push(`push ${reference}`);
+      return Promise.resolve(this.imageDigests.get(reference) ?? "");
+    },
     remove: (reference) => {
       this.log.push(`remove image ${reference}`);
       this.imageDigests.delete(reference);

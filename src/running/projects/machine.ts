@@ -1,0 +1,57 @@
+// This machine as projects see it: the containers, networks, volumes and images of one state root.
+
+import { Engine } from "../../engine/index.ts";
+import { openContainers } from "../containers/index.ts";
+import { createNetwork, listNetworks, removeNetwork } from "../networks/index.ts";
+import { createVolume, listVolumes, removeVolume } from "../volumes/index.ts";
+import { EngineImages } from "./engine-images.ts";
+import type { ProjectPorts } from "./ports.ts";
+
+export interface MachineOptions {
+  /** Where all state lives. */
+  readonly root: string;
+  /** Where relative paths of images start. */
+  readonly cwd: string;
+}
+
+/** Opens it; what was opened on the way is closed with it. @throws STATE_UNWRITABLE and what opening containers throws. */
+export async function openMachine({ root, cwd }: MachineOptions): Promise<ProjectPorts & AsyncDisposable> {
+  let engine: Promise<Engine> | undefined;
+  const open = () => (engine ??= Engine.open({ root }));
+  const containers = await openContainers({ root, cwd, engine: open });
+  return {
+    containers,
+    images: new EngineImages(open, cwd),
+    networks: {
+      list: () => Promise.resolve(listNetworks(root)),
+      create: async ({ name, driver, internal, labels, subnets }) => {
+        const [first] = subnets;
+        await createNetwork(root, {
+          name,
+          internal,
+          labels,
+          ...(driver === "" ? {} : { driver }),
+          ...(first === undefined ? {} : first),
+        });
+      },
+      remove: async (name) => {
+        await removeNetwork(root, name);
+      },
+    },
+    volumes: {
+      list: () => Promise.resolve(listVolumes(root)),
+      create: async ({ name, driver, driverOptions, labels }) => {
+        createVolume(root, { name, labels, options: driverOptions, ...(driver === "" ? {} : { driver }) });
+        await Promise.resolve();
+      },
+      remove: async (name) => {
+        removeVolume(root, name);
+        await Promise.resolve();
+      },
+    },
+    [Symbol.asyncDispose]: async () => {
+      await containers[Symbol.asyncDispose]();
+      if (engine !== undefined) await (await engine)[Symbol.asyncDispose]();
+    },
+  };
+}
