@@ -5,6 +5,7 @@ import type { Builder, ImageDetails, PruneOptions, UsageRecord } from "../servic
 import { BuildError } from "../base/index.ts";
 import type { control } from "../formats/proto/index.ts";
 import type { SessionPort } from "../engine/index.ts";
+import type { ProjectPorts } from "../running/projects/index.ts";
 import type { BuilderOptions, Shell } from "./command.ts";
 import { runCli } from "./run-cli.ts";
 
@@ -133,6 +134,7 @@ export interface RunOptions {
   readonly env?: Record<string, string>;
   readonly stdin?: string | Uint8Array;
   readonly solve?: Solve;
+  readonly machine?: ProjectPorts;
   /** Receives what delivers signals to the verb. */
   readonly onReady?: (send: (signal: "SIGINT" | "SIGTERM") => void) => void;
 }
@@ -154,7 +156,10 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
       opened.push(asked);
       return Promise.resolve(builder);
     },
-    openProjects: () => Promise.reject(new Error("no containers in this test")),
+    openProjects: () =>
+      options.machine === undefined
+        ? Promise.reject(new Error("no containers in this test"))
+        : Promise.resolve({ ...options.machine, [Symbol.asyncDispose]: () => Promise.resolve() }),
     openLoader: ({ context }) =>
       Promise.resolve({
         name: `docker ${context}`.trim(),
