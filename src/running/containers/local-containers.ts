@@ -41,8 +41,8 @@ import type {
 export interface ContainersOptions {
   /** State root. */
   readonly root: string;
-  /** An engine that is open on the same root; stays the caller's. Otherwise one is opened when an image is first needed. */
-  readonly engine?: Engine | undefined;
+  /** An engine on the same root, or what opens it; stays the caller's. Otherwise one is opened when an image is first needed. */
+  readonly engine?: Engine | (() => Promise<Engine>) | undefined;
   /** Relative paths of layouts; defaults to this process's folder. */
   readonly cwd?: string | undefined;
 }
@@ -68,7 +68,7 @@ class LocalContainers implements Containers {
     config: ContainerConfig,
     options: { onNotice?: OnNotice; signal?: AbortSignal } = {},
   ): Promise<Container> {
-    const engine = this.#options.engine ?? (await (this.#opened ??= Engine.open({ root: this.#options.root })));
+    const engine = await this.#engine();
     const record = await createContainer(config, {
       engine,
       store: this.#store,
@@ -77,6 +77,12 @@ class LocalContainers implements Containers {
       signal: options.signal,
     });
     return this.#describe(record);
+  }
+
+  #engine(): Engine | Promise<Engine> {
+    const { engine, root } = this.#options;
+    if (engine === undefined) return (this.#opened ??= Engine.open({ root }));
+    return typeof engine === "function" ? engine() : engine;
   }
 
   async start(

@@ -199,7 +199,8 @@ export class FakeMachine implements ProjectPorts {
           .filter((each) =>
             labels.every((text) => {
               const [name = "", ...rest] = text.split("=");
-              return each.config.labels[name] === rest.join("=");
+              const value = each.config.labels[name];
+              return rest.length === 0 ? value !== undefined : value === rest.join("=");
             }),
           )
           .toReversed()
