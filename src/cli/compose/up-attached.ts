@@ -62,7 +62,10 @@ export async function runAttached(session: Session, { services, options, prepare
     colors: wantsColors(shell, invocation.above!.string("ansi"), flags.bool("no-color")),
   });
   const shows = shownMembers(session, services);
-  const sources = [...created.members.values()].flat().filter((each) => services.has(each.service) && shows(each));
+  const sources = [...created.members.values()]
+    .flat()
+    .filter((each) => services.has(each.service) && shows(each))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   for (const each of sources) printer.register(shortName(each, project.name));
   if (sources.length > 0) {
     const shown = sources.map((each) => shortName(each, project.name)).join(", ");
@@ -79,8 +82,7 @@ export async function runAttached(session: Session, { services, options, prepare
   isUp = true;
   let failure: unknown;
   const started = startServices(quiet(work, session), services, created.members, {
-    onStart: (member, sinceMs) => run.onStart(member, sinceMs),
-    onStarted: (member) => run.onStarted(member),
+    onStarted: (member, sinceMs) => run.onStarted(member, sinceMs),
   }).then(
     () => run.allStarted(),
     (error: unknown) => {

@@ -46,31 +46,28 @@ export class AttachedRun {
     this.#options = options;
   }
 
-  /** Takes a container in; call it before it starts. */
-  onStart(member: Member, sinceMs: number): void {
-    if (!this.#options.shows(member)) return;
-    const source = shortName(member, this.#work.project.name);
-    const { containers } = this.#work.ports;
-    const isNew = member.container.state.status === "created";
-    this.#followers.push(
-      this.#quietly(() =>
-        eachLine(
-          containers,
-          { id: member.id, source },
-          { follow: true, signal: this.#stop.signal, ...(isNew ? {} : { sinceMs }) },
-          this.#options.onLine,
-        ),
-      ),
-    );
-  }
-
-  /** Watches for its end; call it once it runs. */
-  onStarted(member: Member): void {
+  /** Takes a container in that runs, or has run since `sinceMs`. */
+  onStarted(member: Member, sinceMs: number): void {
     this.#left++;
+    const shown = this.#options.shows(member) ? this.#quietly(() => this.#follow(member, sinceMs)) : Promise.resolve();
+    this.#followers.push(shown);
     void this.#quietly(async () => {
       const exitCode = await this.#work.ports.containers.wait(member.id, { signal: this.#stop.signal });
+      // What it said comes before the word of its end.
+      await shown;
       this.#ended(member, exitCode);
     });
+  }
+
+  async #follow(member: Member, sinceMs: number): Promise<void> {
+    const source = shortName(member, this.#work.project.name);
+    const isNew = member.container.state.status === "created";
+    await eachLine(
+      this.#work.ports.containers,
+      { id: member.id, source },
+      { follow: true, signal: this.#stop.signal, ...(isNew ? {} : { sinceMs }) },
+      this.#options.onLine,
+    );
   }
 
   /** Nothing more will start. */

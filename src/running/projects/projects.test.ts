@@ -257,8 +257,7 @@ async function attached(text: string, options: Partial<AttachedOptions>) {
   const { services } = one.work.project;
   const { members } = await createProject(one.work, services, defaults);
   await startServices(one.work, services, members, {
-    onStart: (member, sinceMs) => run.onStart(member, sinceMs),
-    onStarted: (member) => run.onStarted(member),
+    onStarted: (member, sinceMs) => run.onStarted(member, sinceMs),
   });
   run.allStarted();
   const end = await run.end();

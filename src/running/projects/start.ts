@@ -12,10 +12,8 @@ import { settle, told } from "./work.ts";
 import type { Work } from "./work.ts";
 
 export interface StartOptions {
-  /** Told before each start, so that nothing of its output is missed; `sinceMs` is a moment before it. */
-  readonly onStart?: (member: Member, sinceMs: number) => void;
-  /** Told once it runs. */
-  readonly onStarted?: (member: Member) => void;
+  /** Told once a container runs; `sinceMs` is a moment before its start, so that nothing of its output is missed. */
+  readonly onStarted?: (member: Member, sinceMs: number) => void;
 }
 
 /** @throws the first failure, when what was under way has ended. */
@@ -31,10 +29,7 @@ export async function startServices(
       work.signal.throwIfAborted();
       const own = (members.get(service.name) ?? []).filter((each) => !isRunning(each));
       for (const each of members.get(service.name) ?? []) {
-        if (isRunning(each)) {
-          options.onStart?.(each, Date.now());
-          options.onStarted?.(each);
-        }
+        if (isRunning(each)) options.onStarted?.(each, Date.now());
       }
       if (own.length === 0) return;
       await waitForDependencies(work, service, members);
@@ -46,9 +41,9 @@ export async function startServices(
 
 async function startOne(work: Work, service: RunService, member: Member, options: StartOptions): Promise<void> {
   await told(work, `Container ${member.name}`, ["Starting", "Started"], async () => {
-    options.onStart?.(member, Date.now());
+    const sinceMs = Date.now();
     await work.ports.containers.start(member.id, { onNotice: work.warn });
-    options.onStarted?.(member);
+    options.onStarted?.(member, sinceMs);
     await runHooks(work, member, service.postStart);
   });
 }
