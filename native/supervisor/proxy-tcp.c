@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define BUFFER 32768
+#define MAX_LINKS 8192
 
 struct link;
 
@@ -39,14 +40,17 @@ struct listener {
 };
 
 static struct listener *listeners;
+static unsigned link_count;
 
 static void release_end(struct watch *watch) {
   struct end *end = (struct end *)watch;
   struct link *link = end->link;
   free(end->data);
   end->data = NULL;
-  if (--link->open_ends == 0)
+  if (--link->open_ends == 0) {
     free(link);
+    link_count--;
+  }
 }
 
 static void drop(struct link *link) {
@@ -74,6 +78,9 @@ static bool pump(struct end *from) {
     from->length -= (size_t)sent;
   }
   from->start = 0;
+  // Who is silent costs no buffer.
+  free(from->data);
+  from->data = NULL;
   if (from->read_done && !to->write_done) {
     to->write_done = true;
     shutdown(to->watch.fd, SHUT_WR);
@@ -146,6 +153,7 @@ static void open_link(int client, const struct endpoint *target) {
     return;
   }
   link->open_ends = 2;
+  link_count++;
   bool client_added = begin(&link->client, link, &link->server, client, 0);
   bool server_added = begin(&link->server, link, &link->client, server, EPOLLOUT);
   link->server.connecting = true;
@@ -153,17 +161,24 @@ static void open_link(int client, const struct endpoint *target) {
     drop(link);
 }
 
+// Until the next tick: the queue of the kernel holds who waits.
+static void pause_listener(struct listener *listener) {
+  listener->paused = true;
+  loop_change(&listener->watch, 0);
+}
+
 static void listener_ready(struct watch *watch, uint32_t events) {
   struct listener *listener = (struct listener *)watch;
   (void)events;
   for (int burst = 0; burst < 32; burst++) {
+    if (link_count >= MAX_LINKS) {
+      pause_listener(listener);
+      return;
+    }
     int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        // Until the next tick: the queue of the kernel holds who waits.
-        listener->paused = true;
-        loop_change(watch, 0);
-      }
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        pause_listener(listener);
       return;
     }
     open_link(fd, &listener->proxy->target);

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +13,7 @@ import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   connectNetwork,
+  renameInNetworks,
   createNetwork,
   disconnectNetwork,
   endpointsOf,
@@ -438,6 +439,21 @@ test("networks joined and left while running", async () => {
   });
   await connectNetwork(root, { network: "front", aliases: [] }, container);
   web.run("busybox", "ping", "-c1", "-W2", OUTSIDE);
+});
+
+test("rules that a firewall swept away come back, and a new name is found at once", async () => {
+  const web = await start({ name: "web", network: publish("8080:80") });
+  execFileSync("iptables", ["-F", "FORWARD"]);
+  const filter = join(root, "networks", web.plan.endpoints[0]!.networkId, "filter");
+  utimesSync(filter, 1, 1);
+  const user = await start({ name: "user" });
+  assert.ok(
+    leftovers().some((line) => line.startsWith("-A FORWARD")),
+    leftovers().join("\n"),
+  );
+  await renameInNetworks(root, web.id, "shop");
+  assert.deepEqual(lookUp(user, "shop"), [web.address]);
+  assert.notDeepEqual(lookUp(user, "web"), [web.address]);
 });
 
 test("subnets stay away from the host's routes, and from each other's", async () => {

@@ -3,12 +3,20 @@
 // Invariant: called with the networks locked. What a bridge's rules are made with is noted beside its record (`filter`).
 
 import { createHash } from "node:crypto";
-import { readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError } from "../../base/index.ts";
 import { ipBatch, tryCommand } from "./commands.ts";
 import { formatIpv4, formatSubnet, overlaps, parseRoutes, pickSubnet, type Subnet, tryParseCidr } from "./ipv4.ts";
-import { type Filter, FILTERS, networkRemoval, networkRules, applyCommand } from "./netfilter.ts";
+import {
+  type Filter,
+  FILTERS,
+  chainRemoval,
+  networkChain,
+  networkRules,
+  applyCommand,
+  rulesCheck,
+} from "./netfilter.ts";
 import { withFileLocked } from "./network-lock.ts";
 import {
   bridgeName,
@@ -64,8 +72,11 @@ export async function ensureBridge(
   network: NetworkRecord,
 ): Promise<{ network: NetworkRecord; filter: Filter; warnings: string[] }> {
   const noted = tryRead(filterPath(root, network));
-  if (noted !== undefined && deviceNames().has(bridgeName(network)))
-    return { network, filter: parseFilter(noted), warnings: [] };
+  if (noted !== undefined && deviceNames().has(bridgeName(network))) {
+    const warnings: string[] = [];
+    const filter = await keepRules(root, network, parseFilter(noted), warnings);
+    return { network, filter, warnings };
+  }
   return withFileLocked(MACHINE_LOCK, () => makeBridge(root, network));
 }
 
@@ -122,6 +133,18 @@ function allowForwarding(warnings: string[]): void {
   }
 }
 
+/** Rules that another program swept away (a firewall that was loaded anew) come back; looked at once in ten seconds. */
+async function keepRules(root: string, network: NetworkRecord, filter: Filter, warnings: string[]): Promise<Filter> {
+  const path = filterPath(root, network);
+  if (filter === "none" || Date.now() - statSync(path).mtimeMs < 10_000) return filter;
+  utimesSync(path, new Date(), new Date());
+  if ((await tryCommand(rulesCheck(filter, network, rootMark(root)))).ok) return filter;
+  await removeRules(filter, network);
+  const now = await addRules(root, network, warnings);
+  writeWhole(path, now);
+  return now;
+}
+
 async function addRules(root: string, network: NetworkRecord, warnings: string[]): Promise<Filter> {
   const forced = process.env["SLIPWAY_NETFILTER"];
   const candidates = FILTERS.filter(
@@ -147,9 +170,17 @@ async function addRules(root: string, network: NetworkRecord, warnings: string[]
   return "none";
 }
 
-async function removeRules(filter: Filter, network: NetworkRecord, root: string): Promise<void> {
-  if (filter === "none") return;
-  await tryCommand(applyCommand(filter, "/dev/stdin"), networkRemoval(filter, network, rootMark(root)));
+async function removeRules(filter: Filter, network: NetworkRecord): Promise<void> {
+  const chain = networkChain(network);
+  if (filter === "nft") await tryCommand(["nft", "delete", "table", "ip", chain]);
+  if (filter === "iptables") await removeChain(chain);
+}
+
+/** Removes a chain of iptables and what leads to it, whatever of both is there. */
+export async function removeChain(chain: string): Promise<void> {
+  const { stdout } = await tryCommand(["iptables-save"]);
+  const text = chainRemoval(stdout, chain);
+  if (text !== "") await tryCommand(applyCommand("iptables", "/dev/stdin"), text);
 }
 
 /** Takes a network's bridge and rules away; nothing there is fine. */
@@ -158,7 +189,7 @@ export async function dropBridge(root: string, network: NetworkRecord): Promise<
   const bridge = bridgeName(network);
   if (noted === undefined && !deviceNames().has(bridge)) return;
   await tryCommand(["ip", "link", "del", bridge]);
-  await removeRules(parseFilter(noted ?? "iptables"), network, root);
+  await removeRules(parseFilter(noted ?? "iptables"), network);
   rmSync(filterPath(root, network), { force: true });
 }
 

@@ -6,10 +6,19 @@ import { realpathSync, rmSync } from "node:fs";
 import { BuildError } from "../../base/index.ts";
 import { ensureBridge } from "./bridges.ts";
 import { inNamespace, ipBatch, ipBatchIn, tryCommand } from "./commands.ts";
-import { holdLive, isLive, memberPath, readAttached, readMembers, writeAttached } from "./members.ts";
+import {
+  attachedPath,
+  holdLive,
+  isLive,
+  memberPath,
+  readAttached,
+  readMembers,
+  writeAttached,
+  writeMember,
+} from "./members.ts";
 import { withNetworksLocked } from "./network-lock.ts";
 import { claimEndpoint, deviceLines, resolveNetwork, wireLines, wireName } from "./plan.ts";
-import { type NetworkRecord, readRecords } from "./records.ts";
+import { type NetworkRecord, readRecords, tryRead } from "./records.ts";
 import type { Endpoint, EndpointRequest } from "./types.ts";
 
 /** A container that runs. */
@@ -142,6 +151,23 @@ export function endpointsOf(rootPath: string, containerId: string): Endpoint[] {
         macAddress: member.mac,
       },
     ];
+  });
+}
+
+/** A container has another name: from now on it is found by that. Not being on any network is fine. */
+export async function renameInNetworks(rootPath: string, containerId: string, name: string): Promise<void> {
+  if (tryRead(attachedPath(rootPath, containerId)) === undefined) return;
+  const root = realpathSync(rootPath);
+  await withNetworksLocked(root, () => {
+    const attached = readAttached(root, containerId);
+    if (attached === undefined) return;
+    for (const { id } of attached.networks) {
+      const member = readMembers(root, id).find((each) => each.containerId === containerId);
+      if (member === undefined) continue;
+      const others = member.names.filter((each) => each !== attached.containerName && each !== name);
+      writeMember(root, id, { ...member, names: [name, ...others] });
+    }
+    writeAttached(root, { ...attached, containerName: name });
   });
 }
 

@@ -5,6 +5,7 @@ export {
   endpointsOf,
   networkMembers,
   notConnected,
+  renameInNetworks,
 } from "./connect.ts";
 export type { NetworkMember, RunningContainer } from "./connect.ts";
 export { createNetwork, listNetworks, pruneNetworks, removeNetwork } from "./create.ts";

@@ -89,6 +89,13 @@ export function networkRules(filter: Exclude<Filter, "none">, network: NetworkRe
   ].join("\n");
 }
 
+/** Succeeds while the rules of a network are in their place. */
+export function rulesCheck(filter: Exclude<Filter, "none">, network: NetworkRecord, mark: string): string[] {
+  const chain = networkChain(network);
+  if (filter === "nft") return ["nft", "list", "table", "ip", chain];
+  return ["iptables", "-w", "-C", "FORWARD", "-m", "comment", "--comment", `slipway:${mark}`, "-j", chain];
+}
+
 /** Rules that lead ports of the host into a container, with the sender's address kept. Empty when no port needs any. */
 export function portRules(
   filter: Exclude<Filter, "none">,
@@ -117,23 +124,6 @@ export function portRules(
     ),
     `-A PREROUTING ! -i ${OUR_BRIDGES}+ -m addrtype --dst-type LOCAL ${comment(mark)} -j ${chain}`,
     "COMMIT",
-    "",
-  ].join("\n");
-}
-
-/** Takes away what {@link networkRules} made; fails as a whole when it is not there. */
-export function networkRemoval(filter: Exclude<Filter, "none">, network: NetworkRecord, mark: string): string {
-  const chain = networkChain(network);
-  if (filter === "nft") return `delete table ip ${chain}\n`;
-  return [
-    "*filter",
-    `-D FORWARD ${comment(mark)} -j ${chain}`,
-    `-F ${chain}`,
-    `-X ${chain}`,
-    "COMMIT",
-    ...(network.internal
-      ? []
-      : ["*nat", `-D POSTROUTING ${comment(mark)} -j ${chain}`, `-F ${chain}`, `-X ${chain}`, "COMMIT"]),
     "",
   ].join("\n");
 }
@@ -167,34 +157,34 @@ export function dnsRules(filter: Exclude<Filter, "none">, address: string, port:
 }
 
 /**
- * What of `saved` (as `iptables-save` prints) has the mark and is not `kept`: text that removes it, and empty when nothing is left over.
- * Chains go with the rules that lead to them.
+ * What of `saved` (as `iptables-save` prints) leads to our chains and has the mark, and is not `kept`: text that removes it, chains too, and empty
+ * when nothing is left over. Chains of our names that nothing leads to any more go with it, whosever they were.
  */
 export function leftoverRemoval(saved: string, mark: string, kept: ReadonlySet<string>): string {
-  const out: string[] = [];
-  let table: string | undefined;
-  let lines: string[] = [];
-  const flush = () => {
-    if (table !== undefined && lines.length > 0) out.push(`*${table}`, ...lines, "COMMIT");
-    lines = [];
-  };
-  for (const line of saved.split("\n")) {
-    if (line.startsWith("*")) {
-      flush();
-      table = line.slice(1);
-      continue;
-    }
-    const chain = /^-A (FORWARD|POSTROUTING|PREROUTING) .*-j (SWP?-[0-9a-f]{12})$/.exec(line)?.[2];
-    if (
-      chain === undefined ||
-      kept.has(chain) ||
-      (!line.includes(`"slipway:${mark}"`) && !line.includes(` slipway:${mark} `))
-    )
-      continue;
-    lines.push(`-D ${line.slice(3)}`, `-F ${chain}`, `-X ${chain}`);
-  }
-  flush();
-  return out.length === 0 ? "" : `${out.join("\n")}\n`;
+  const hasMark = (line: string) => line.includes(`"slipway:${mark}"`) || line.includes(` slipway:${mark} `);
+  return removal(saved, (chain, jumps) => !kept.has(chain) && jumps.every(hasMark));
+}
+
+/** Text that removes one chain from all tables of `saved`, and every rule that leads to it. */
+export function chainRemoval(saved: string, name: string): string {
+  return removal(saved, (chain) => chain === name);
+}
+
+function removal(saved: string, isWanted: (chain: string, jumps: readonly string[]) => boolean): string {
+  return saved
+    .split(/^(?=\*)/m)
+    .map((table) => {
+      const lines = table.split("\n");
+      const chains = lines.flatMap((line) => /^:(SWP?-[0-9a-f]{12}) /.exec(line)?.[1] ?? []);
+      const out = chains.flatMap((chain) => {
+        const jumps = lines.filter((line) => line.startsWith("-A ") && line.endsWith(` -j ${chain}`));
+        return isWanted(chain, jumps)
+          ? [...jumps.map((line) => `-D ${line.slice(3)}`), `-F ${chain}`, `-X ${chain}`]
+          : [];
+      });
+      return out.length === 0 ? "" : [lines[0]!, ...out, "COMMIT", ""].join("\n");
+    })
+    .join("");
 }
 
 /** The same of what `nft list tables` prints and each table's comment tells: commands for `nft -f`. */

@@ -4,13 +4,13 @@
 
 import { existsSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { dropBridge, deviceNames, rootMark } from "./bridges.ts";
+import { dropBridge, deviceNames, removeChain, rootMark } from "./bridges.ts";
 import { tryCommand } from "./commands.ts";
 import { liveMembers } from "./create.ts";
 import { attachedContainers, isLive, removeMember, scriptsDir } from "./members.ts";
 import { applyCommand, leftoverRemoval, leftoverTables, networkChain, portChain } from "./netfilter.ts";
 import { withNetworksLocked } from "./network-lock.ts";
-import { bridgeName, namesIn, networkDir, networksDir, readRecords, removeRecord } from "./records.ts";
+import { bridgeName, namesIn, networkDir, networksDir, readRecords, removeRecord, tryRead } from "./records.ts";
 
 export interface SweepOptions {
   /** Leaves bridges that nobody lives on: a start is about to use one. Defaults to false. */
@@ -61,10 +61,10 @@ export async function leaveNetworks(rootPath: string, containerId: string): Prom
 async function forget(root: string, containerId: string): Promise<void> {
   const unrules = join(scriptsDir(root, containerId), "unrules");
   if (existsSync(unrules)) {
-    // Written by the start that made them; the supervisor may have taken them away already.
-    for (const filter of ["iptables", "nft"] as const) {
-      if ((await tryCommand(applyCommand(filter, unrules))).ok) break;
-    }
+    // Written by the start that made them; the supervisor may have taken them away already, or a firewall a part of them.
+    const filter = (tryRead(unrules) ?? "").startsWith("*") ? "iptables" : "nft";
+    const { ok } = await tryCommand(applyCommand(filter, unrules));
+    if (!ok && filter === "iptables") await removeChain(portChain(containerId));
   }
   removeMember(root, containerId);
 }
