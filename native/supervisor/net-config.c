@@ -48,6 +48,24 @@ static bool read_proxy(const char *line, struct net_config *config) {
   return true;
 }
 
+static bool read_wire(const char *line, struct net_config *config) {
+  struct wire_config *wire = calloc(1, sizeof *wire);
+  char address[32];
+  unsigned bits;
+  uint8_t *mac = wire == NULL ? NULL : wire->mac;
+  if (wire != NULL &&
+      sscanf(line, "wire %15s %15s %15s %2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx %31s %u", wire->host, wire->inside, wire->bridge, &mac[0], &mac[1],
+             &mac[2], &mac[3], &mac[4], &mac[5], address, &bits) == 11 &&
+      inet_pton(AF_INET, address, &wire->address) == 1 && bits <= 32) {
+    wire->bits = (uint8_t)bits;
+    wire->next = config->wires;
+    config->wires = wire;
+    return true;
+  }
+  free(wire);
+  return false;
+}
+
 static bool read_line(const char *line, struct net_config *config) {
   char word[4096];
   unsigned port = 53;
@@ -69,7 +87,9 @@ static bool read_line(const char *line, struct net_config *config) {
       return true;
     return net_endpoint(word, port, &config->servers[config->server_count++]);
   }
-  return read_proxy(line, config);
+  if (sscanf(line, "gateway %63s", word) == 1)
+    return inet_pton(AF_INET, word, &config->gateway) == 1;
+  return strncmp(line, "wire ", 5) == 0 ? read_wire(line, config) : read_proxy(line, config);
 }
 
 int net_read_config(const char *path, struct net_config *config, char *error, size_t error_size) {

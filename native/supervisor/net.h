@@ -3,6 +3,8 @@
 #ifndef SLIPWAY_NET_H
 #define SLIPWAY_NET_H
 
+#include "net-wire.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +40,9 @@ struct net_config {
   size_t server_count;
   struct endpoint servers[MAX_SERVERS];
   struct proxy_config *proxies;
+  struct wire_config *wires;
+  // Zero where no network leads out.
+  struct in_addr gateway;
 };
 
 // Reads a configuration file; error text in `error` and -1 when it can't be understood.

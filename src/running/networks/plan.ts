@@ -143,9 +143,11 @@ async function planBridged(
       );
       const dir = scriptsDir(root, containerId);
       mkdirSync(dir, { recursive: true, mode: 0o755 });
+      const scripts: string[] = [];
       const write = (name: string, text: string): string => {
         const path = join(dir, name);
         writeFileSync(path, text);
+        scripts.push(path);
         return path;
       };
       const helper: NetworkHelper = {
@@ -157,6 +159,8 @@ async function planBridged(
               root,
               containerId,
               containerName: asker.containerName,
+              joined,
+              gateway: way?.endpoint.gateway,
               dnsPort: joined[0]!.filter === "none" ? 53 : DNS_PORT,
               upstreams: resolv.upstreams,
               forwarded,
@@ -167,13 +171,11 @@ async function planBridged(
       const rules =
         way === undefined || way.filter === "none" ? "" : portRules(way.filter, containerId, forwarded, rootMark(root));
       const filter = way?.filter;
-      const inside = [["ip", "-batch", write("inside-up", insideLines(joined, way))]];
+      const inside: string[][] = [];
       const inner = joined[0]!.filter;
       if (inner !== "none")
         inside.push(applyCommand(inner, write("dns-rules", dnsRules(inner, DNS_ADDRESS, DNS_PORT))));
-      const up = [
-        ["ip", "-batch", write("host-up", joined.map((each, at) => hostLines(root, containerId, each, at)).join(""))],
-      ];
+      const up: string[][] = [];
       const down: string[][] = [];
       if (rules !== "" && filter !== undefined && filter !== "none") {
         up.push(applyCommand(filter, write("rules", rules)));
@@ -189,6 +191,8 @@ async function planBridged(
           livePath(root, containerId),
           attachedPath(root, containerId),
           ...joined.map(({ network }) => memberPath(root, network.id, containerId)),
+          // They go with the others: what is still there later tells of a crash.
+          ...scripts,
         ],
         hosts: hostsText({
           extraHosts,
@@ -297,16 +301,6 @@ export function wireName(containerId: string, networkId: string): string {
   return `swv-${createHash("sha256").update(`${containerId} ${networkId}`).digest("hex").slice(0, 11)}`;
 }
 
-function hostLines(root: string, containerId: string, { network, endpoint }: Joined, at: number): string {
-  return wireLines({
-    network,
-    endpoint,
-    containerId,
-    device: `eth${at}`,
-    netns: join(root, "containers", containerId, "netns"),
-  });
-}
-
 /** Lines of `ip -batch` in the host's namespace that put one end on the bridge and the other into the container. */
 export function wireLines(options: {
   network: NetworkRecord;
@@ -323,12 +317,6 @@ export function wireLines(options: {
   ].join("\n");
 }
 
-function insideLines(joined: readonly Joined[], way: Joined | undefined): string {
-  const lines = joined.map(({ endpoint }, at) => deviceLines(endpoint, `eth${at}`));
-  if (way !== undefined) lines.push(`route add default via ${way.endpoint.gateway} dev eth${joined.indexOf(way)}\n`);
-  return lines.join("");
-}
-
 /** Lines of `ip -batch` in the container's namespace that give a device its address. */
 export function deviceLines({ ipAddress, prefixLength }: Endpoint, device: string): string {
   return [
@@ -343,15 +331,30 @@ function helperText(options: {
   root: string;
   containerId: string;
   containerName: string;
+  joined: readonly Joined[];
+  /** Of the default route. */
+  gateway: string | undefined;
   dnsPort: number;
   upstreams: readonly string[] | undefined;
   forwarded: readonly { protocol: string; hostIp: string; hostPort: number; address: string; containerPort: number }[];
 }): string {
-  const { root, containerId, containerName, dnsPort, upstreams, forwarded } = options;
+  const { root, containerId, containerName, joined, gateway, dnsPort, upstreams, forwarded } = options;
   return [
     `networks ${networksDir(root)}`,
     `container ${containerId}`,
     `name ${containerName}`,
+    ...joined.map(({ network, endpoint }, at) =>
+      [
+        "wire",
+        wireName(containerId, network.id),
+        `eth${at}`,
+        bridgeName(network),
+        endpoint.macAddress,
+        endpoint.ipAddress,
+        endpoint.prefixLength,
+      ].join(" "),
+    ),
+    ...(gateway === undefined ? [] : [`gateway ${gateway}`]),
     `dns-port ${dnsPort}`,
     ...(upstreams ?? []).map((server) => `upstream ${server}`),
     ...forwarded.map(

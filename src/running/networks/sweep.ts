@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { dropBridge, deviceNames, removeChain, rootMark } from "./bridges.ts";
 import { tryCommand } from "./commands.ts";
 import { liveMembers } from "./create.ts";
-import { attachedContainers, isLive, removeMember, scriptsDir } from "./members.ts";
+import { attachedContainers, isLive, livePath, removeMember, scriptsDir } from "./members.ts";
 import { applyCommand, leftoverRemoval, leftoverTables, networkChain, portChain } from "./netfilter.ts";
 import { withNetworksLocked } from "./network-lock.ts";
 import { bridgeName, namesIn, networkDir, networksDir, readRecords, removeRecord, tryRead } from "./records.ts";
@@ -30,8 +30,7 @@ export async function sweepNetworks(
     let dead = false;
     for (const containerId of attachedContainers(root)) {
       if (isLive(root, containerId)) continue;
-      dead = true;
-      await forget(root, containerId);
+      if (await forget(root, containerId)) dead = true;
     }
     const records = readRecords(root);
     const devices = deviceNames();
@@ -58,8 +57,10 @@ export async function leaveNetworks(rootPath: string, containerId: string): Prom
   });
 }
 
-async function forget(root: string, containerId: string): Promise<void> {
+/** Whether it had ended before it could take its things away. */
+async function forget(root: string, containerId: string): Promise<boolean> {
   const unrules = join(scriptsDir(root, containerId), "unrules");
+  const crashed = existsSync(livePath(root, containerId)) || existsSync(unrules);
   if (existsSync(unrules)) {
     // Written by the start that made them; the supervisor may have taken them away already, or a firewall a part of them.
     const filter = (tryRead(unrules) ?? "").startsWith("*") ? "iptables" : "nft";
@@ -67,6 +68,7 @@ async function forget(root: string, containerId: string): Promise<void> {
     if (!ok && filter === "iptables") await removeChain(portChain(containerId));
   }
   removeMember(root, containerId);
+  return crashed;
 }
 
 /** Bridges and rules with our mark that no record and no living container accounts for. */
