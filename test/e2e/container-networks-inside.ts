@@ -170,6 +170,57 @@ test("host, none, and another container's network", () => {
   fails(125, /network nowhere not found/, "run", "--rm", "--network", "nowhere", "box", "true");
 });
 
+test("verbs of networks and volumes, with docker's output and words", () => {
+  const id = out(
+    "network",
+    "create",
+    "--label",
+    "a=b",
+    "--subnet",
+    "10.90.0.0/24",
+    "--ip-range",
+    "10.90.0.64/26",
+    "shop",
+  );
+  assert.match(id, /^[0-9a-f]{64}$/);
+  assert.deepEqual(words("network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}}"), [
+    "bridge bridge local",
+    "host host local",
+    "none null local",
+    "shop bridge local",
+  ]);
+  assert.equal(out("network", "ls", "-q", "--filter", "label=a=b"), id.slice(0, 12));
+  assert.equal(out("network", "ls", "-q", "--filter", "type=custom", "--no-trunc"), id);
+  const config = "{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}} {{.IPRange}}{{end}}";
+  assert.equal(out("network", "inspect", "-f", config, "shop"), "10.90.0.0/24 10.90.0.1 10.90.0.64/26");
+  assert.equal(out("run", "--rm", "--network", "shop", "box", "hostname", "-i"), "10.90.0.64");
+  fails(1, /network with name shop already exists/, "network", "create", "shop");
+  fails(1, /operation is not permitted on predefined host network/, "network", "create", "host");
+  fails(
+    1,
+    /Pool overlaps with other one on this address space/,
+    "network",
+    "create",
+    "--subnet",
+    "10.90.0.128/25",
+    "other",
+  );
+  fails(1, /bridge is a pre-defined network and cannot be removed/, "network", "rm", "bridge");
+  fails(1, /network nowhere not found/, "network", "inspect", "nowhere");
+  assert.equal(out("network", "prune", "-f", "--filter", "label!=a"), "");
+  assert.equal(out("network", "prune", "-f"), "Deleted Networks:\nshop");
+  assert.equal(out("volume", "create", "--label", "x=y", "db"), "db");
+  assert.equal(out("volume", "create", "db"), "db");
+  assert.equal(out("volume", "ls"), "DRIVER    VOLUME NAME\nlocal     db");
+  assert.equal(
+    out("volume", "inspect", "-f", "{{.Name}} {{.Mountpoint}} {{.Labels.x}}", "db"),
+    `db ${project.state}/volumes/db/_data y`,
+  );
+  fails(1, /get nothing: no such volume/, "volume", "rm", "nothing");
+  assert.equal(out("volume", "prune", "-f"), "Total reclaimed space: 0B", "named ones stay");
+  assert.match(out("volume", "prune", "-af"), /^Deleted Volumes:\ndb\n\nTotal reclaimed space: \d+B$/);
+});
+
 test("a port in use names who has it; -P publishes what the image exposes", () => {
   web("-p", "8080:80");
   fails(

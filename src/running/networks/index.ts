@@ -12,7 +12,7 @@ export { createNetwork, listNetworks, pruneNetworks, removeNetwork } from "./cre
 export type { NetworkCreateRequest } from "./create.ts";
 export { networkFindings } from "./findings.ts";
 export type { NetworkFinding } from "./findings.ts";
-export { planNetwork } from "./plan.ts";
+export { checkNetworkRequest, planNetwork } from "./plan.ts";
 export { parseExposed, parsePortSpec } from "./port-specs.ts";
 export { DEFAULT_NETWORK, findRecord } from "./records.ts";
 export type { NetworkRecord } from "./records.ts";

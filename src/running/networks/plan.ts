@@ -72,10 +72,9 @@ export async function planNetwork(request: NetworkRequest, asker: NetworkAsker):
   const hostResolv = tryRead("/etc/resolv.conf") ?? "";
   const wanted = { servers: request.dns, search: request.dnsSearch, options: request.dnsOptions };
   if (mode.kind === "networks" && mode.endpoints.length > 0) return planBridged(mode.endpoints, request, asker);
+  checkNetworkRequest(request);
   const warnings =
-    request.ports.length > 0
-      ? ["Published ports are discarded when using host, none or another container's network"]
-      : [];
+    request.ports.length > 0 ? [`Published ports are discarded when using ${mode.kind} network mode`] : [];
   const extraHosts = request.extraHosts.map((text) => parseExtraHost(text, "127.0.0.1"));
   const { text: resolvConf } = resolvFiles(wanted, hostResolv, false);
   const files = {
@@ -101,6 +100,31 @@ export async function planNetwork(request: NetworkRequest, asker: NetworkAsker):
     case "networks":
       return { ...NOTHING, netns: { kind: "new" }, ...files, warnings };
   }
+}
+
+/** What docker refuses of a request by itself, whatever networks there are. @throws NETWORK_CONFLICT in its words. */
+export function checkNetworkRequest({
+  mode,
+  ports,
+  publishAll,
+  dns,
+  dnsSearch,
+  dnsOptions,
+  extraHosts,
+}: NetworkRequest): void {
+  if (mode.kind !== "container") return;
+  const conflicts: [boolean, string][] = [
+    [dns.length + dnsSearch.length + dnsOptions.length > 0, "dns and the network mode"],
+    [extraHosts.length > 0, "custom host-to-IP mapping and the network mode"],
+    [ports.length > 0 || publishAll, "port publishing and the container type network mode"],
+  ];
+  const found = conflicts.find(([is]) => is);
+  if (found !== undefined)
+    throw new BuildError(`conflicting options: ${found[1]}`, {
+      code: "NETWORK_CONFLICT",
+      status: "InvalidArgument",
+      hint: `give them to container ${mode.container}, whose network it is`,
+    });
 }
 
 interface Joined {
