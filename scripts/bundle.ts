@@ -28,7 +28,7 @@ for (const [name, entry] of Object.entries({
     format: "cjs",
     entryFileNames: "[name].js",
     chunkFileNames: `${name}-[hash].js`,
-    minify: false,
+    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   });
   await bundle.close();
 }
