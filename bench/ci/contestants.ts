@@ -10,12 +10,13 @@ import type { Phases } from "./phases.ts";
 import { changedService, greeting, imageName, serviceNames, writeBakeFile } from "./services.ts";
 
 export type Job = (typeof allJobs)[number];
-export type Tool = "slipway" | "buildx" | "docker" | "docker-buildkit";
+export type Tool = "slipway" | "slipway-run" | "buildx" | "docker" | "docker-buildkit";
 
 export interface Contestant {
   readonly id: string;
   readonly name: string;
-  readonly engine: "classic" | "modern";
+  /** Absent: images are run from the builder's own store. */
+  readonly engine?: "classic" | "modern";
   readonly tool: Tool;
   readonly jobs: readonly Job[];
 }
@@ -24,6 +25,7 @@ export interface Contestant {
 export const allJobs = ["plain", "export", "restored", "changed"] as const;
 
 export const contestants: readonly Contestant[] = [
+  { id: "slipway-run", name: "Slipway, run from its store", tool: "slipway-run", jobs: allJobs },
   { id: "slipway-20", name: "Slipway, into Docker 20.10", engine: "classic", tool: "slipway", jobs: allJobs },
   { id: "slipway-28", name: "Slipway, into Docker 28", engine: "modern", tool: "slipway", jobs: allJobs },
   { id: "buildkit-28", name: "Docker 28's BuildKit, buildx bake", engine: "modern", tool: "buildx", jobs: allJobs },
@@ -82,22 +84,27 @@ export async function runJob(bench: Bench, contestant: Contestant, job: Job): Pr
   writeBakeFile(contexts, {
     base: bench.base,
     loaded,
+    isKept: tool === "slipway-run",
     cacheFrom: job === "restored" || job === "changed" ? (name) => `type=local,src=${cacheDir(name)}` : undefined,
     cacheTo: job === "export" || job === "changed" ? (name) => `type=local,dest=${cacheDir(name)},mode=max` : undefined,
   });
   let result: JobResult;
   {
-    await using engine = await DockerPeer.start(bench.registry, contestant.engine, {
-      cgroup: group.path,
-      parent: bench.folder,
-      ownNetwork: true,
-    });
+    await using engine =
+      contestant.engine === undefined
+        ? undefined
+        : await DockerPeer.start(bench.registry, contestant.engine, {
+            cgroup: group.path,
+            parent: bench.folder,
+            ownNetwork: true,
+          });
     const before = group.usedMs();
     const restored = job === "restored" || job === "changed" ? run(["cp", "-a", saved, cache]) : undefined;
+    const state = join(work, "state");
     const built =
-      tool === "slipway" || tool === "buildx"
-        ? bake(bench, tool, engine, contexts, join(work, "state"))
-        : inTurn(bench, tool, engine, contexts);
+      tool === "docker" || tool === "docker-buildkit"
+        ? inTurn(bench, tool, engine!, contexts)
+        : bake(bench, tool, engine, contexts, state);
     const after = group.usedMs();
     const sizes = usesCache ? folderBytes(cache) : undefined;
     result = {
@@ -105,12 +112,19 @@ export async function runJob(bench: Bench, contestant: Contestant, job: Job): Pr
       restoreMs: restored?.wallMs ?? 0,
       cpuMs:
         before === undefined || after === undefined ? undefined : built.cpuMs + (restored?.cpuMs ?? 0) + after - before,
-      peakBytes: tool === "slipway" ? built.peakBytes : built.peakBytes + peakOf(engine.pid),
+      peakBytes: tool.startsWith("slipway") ? built.peakBytes : built.peakBytes + peakOf(engine!.pid),
       phases: built.phases,
       cacheBytes: sizes,
       cacheFolders: usesCache && tool === "buildx" ? serviceNames.length : 1,
     };
-    for (const service of loaded) await check(engine, service, job === "changed");
+    for (const service of loaded) {
+      const args = ["run", "--rm", "--network", "none", imageName(service)];
+      const said =
+        engine === undefined
+          ? run([bench.slipway, "--root", state, ...args], { env: ours() })
+          : await engine.docker(args);
+      check(said.stdout, service, job === "changed");
+    }
   }
   if (job === "export") {
     rmSync(saved, { recursive: true, force: true });
@@ -128,12 +142,13 @@ interface Built {
   readonly phases: Phases | undefined;
 }
 
-function bake(bench: Bench, tool: "slipway" | "buildx", engine: DockerPeer, contexts: string, root: string): Built {
-  const { argv, env } =
-    tool === "buildx"
-      ? engine.buildxCommand
-      : { argv: [bench.slipway], env: { ...process.env, DOCKER_HOST: engine.host, SLIPWAY_NAMESPACE: undefined } };
-  const state = tool === "slipway" ? ["--root", root] : [];
+function ours(engine?: DockerPeer): NodeJS.ProcessEnv {
+  return { ...process.env, DOCKER_HOST: engine?.host, SLIPWAY_NAMESPACE: undefined };
+}
+
+function bake(bench: Bench, tool: Tool, engine: DockerPeer | undefined, contexts: string, root: string): Built {
+  const { argv, env } = tool === "buildx" ? engine!.buildxCommand : { argv: [bench.slipway], env: ours(engine) };
+  const state = tool === "buildx" ? [] : ["--root", root];
   // Attestations are left out: the engine's own builder makes them for some outputs, and they say nothing of the job.
   const plain = tool === "buildx" ? ["--provenance=false"] : [];
   const done = run(
@@ -164,9 +179,8 @@ function inTurn(bench: Bench, tool: "docker" | "docker-buildkit", engine: Docker
 
 const seen = new Map<string, string>();
 
-/** Runs a loaded image: it must say what its sources say, and hold what everybody else's holds. */
-async function check(engine: DockerPeer, service: string, isChanged: boolean): Promise<void> {
-  const { stdout } = await engine.docker(["run", "--rm", "--network", "none", imageName(service)]);
+/** What a loaded image said when it was run: it must say what its sources say, and hold what everybody else's holds. */
+function check(stdout: string, service: string, isChanged: boolean): void {
   const wanted = greeting(service, isChanged);
   if (!stdout.startsWith(`${wanted} modules `))
     throw new Error(`${service}: said ${JSON.stringify(stdout)}, not ${wanted}`);

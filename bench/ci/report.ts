@@ -84,6 +84,7 @@ function promises(results: Results): string {
     lines.push([what, ratio(({ wallMs }) => wallMs), ratio(({ cpuMs }) => cpuMs ?? Number.NaN), target]);
   };
   for (const [id, engine] of [
+    ["slipway-run", "run from its store"],
     ["slipway-20", "Docker 20.10"],
     ["slipway-28", "Docker 28"],
   ] as const) {

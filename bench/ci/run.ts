@@ -91,6 +91,7 @@ function chooseContestants(ids: readonly string[] | undefined): Contestant[] {
     throw new Error(`no contestant ${unknown}; there are ${contestants.map(({ id }) => id).join(", ")}`);
   return contestants.filter((each) => {
     if (ids !== undefined && !ids.includes(each.id)) return false;
+    if (each.engine === undefined) return true;
     const reason = each.engine === "classic" ? withoutClassicDocker() : withoutDocker();
     if (reason !== false) console.log(`${each.name} is left out: ${reason}`);
     return reason === false;

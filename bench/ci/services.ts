@@ -44,17 +44,19 @@ export interface BakeOptions {
   readonly base: string;
   /** Services whose images are loaded; the others are only built. */
   readonly loaded: readonly string[];
+  /** Kept in the builder's own store, not loaded into an engine. */
+  readonly isKept?: boolean;
   readonly cacheFrom?: ((service: string) => string) | undefined;
   readonly cacheTo?: ((service: string) => string) | undefined;
 }
 
 /** Writes the bake file of a job into the folder of its contexts. */
-export function writeBakeFile(folder: string, { base, loaded, cacheFrom, cacheTo }: BakeOptions): void {
+export function writeBakeFile(folder: string, { base, loaded, isKept = false, cacheFrom, cacheTo }: BakeOptions): void {
   const target = (name: string) => ({
     context: `./${name}`,
     args: { BASE: base },
     tags: [imageName(name)],
-    output: [loaded.includes(name) ? "type=docker" : "type=cacheonly"],
+    output: [!loaded.includes(name) ? "type=cacheonly" : isKept ? "type=image" : "type=docker"],
     ...(cacheFrom === undefined ? {} : { "cache-from": [cacheFrom(name)] }),
     ...(cacheTo === undefined ? {} : { "cache-to": [cacheTo(name)] }),
   });
