@@ -63,7 +63,9 @@ int health_fd(void) {
 }
 
 static void begin_probe(const struct start *start) {
-  const char *more[] = {"exec", "--process", "bundle/health.json", "--pid-file", "runtime/health-pid", start->id, NULL};
+  static const char *pid_file;
+  if (pid_file == NULL) pid_file = in_runtime("health-pid");
+  const char *more[] = {"exec", "--process", "bundle/health.json", "--pid-file", pid_file, start->id, NULL};
   int pipes[2];
   unlink("runtime/health-pid");
   next_due = monotonic_ns() + interval(start);

@@ -1,9 +1,12 @@
 // slipway-supervisor: one small process beside each container, and the few other programs that containers need.
 //   run DIR               supervises the container of a folder (src/running/containers)
 //   enter PID DIR ARGV    runs a program inside a supervisor's namespaces
+//   copy-out, copy-in,
+//   stat                  entries of a container's tree (src/running/containers/copy.ts)
 //   init -- ARGV          a container's own first process; also under the name docker-init
 //   net CONFIG            names and published ports of a container's network (src/running/networks)
 
+#include "copy.h"
 #include "net.h"
 #include "supervisor.h"
 #include <errno.h>
@@ -51,8 +54,11 @@ static int run_main(int argc, char **argv) {
   sigaddset(&blocked, SIGTERM);
   sigaddset(&blocked, SIGINT);
   sigprocmask(SIG_BLOCK, &blocked, NULL);
-  int lock = open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0) fail("busy");
+  int opened = open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  // Out of the way of the numbers that programs' streams get.
+  lock_fd = fcntl(opened, F_DUPFD_CLOEXEC, 20);
+  close(opened);
+  if (lock_fd < 0 || flock(lock_fd, LOCK_EX | LOCK_NB) != 0) fail("busy");
   start_read(&start);
   state_open();
   int joined = open_joined();
@@ -89,6 +95,9 @@ int main(int argc, char **argv) {
       {"enter", enter_main},
       {"init", init_main},
       {"net", net_main},
+      {"copy-out", copy_out_main},
+      {"copy-in", copy_in_main},
+      {"stat", stat_main},
   };
   const char *own = strrchr(argv[0], '/');
   if (strcmp(own == NULL ? argv[0] : own + 1, "docker-init") == 0) return init_main(argc, argv);

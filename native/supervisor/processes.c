@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+int lock_fd = -1;
+
 static char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
 
 static void place(int fd, int target) {
@@ -35,6 +37,7 @@ pid_t spawn_program(const struct spawn *spawn) {
   place(out, 1);
   place(err, 2);
   if (extra >= 0) place(extra, 3);
+  if (spawn->locked) fcntl(lock_fd, F_SETFD, 0);
   execvpe(spawn->argv[0], spawn->argv, environment);
   dprintf(2, "%s: %s\n", spawn->argv[0], strerror(errno));
   _exit(127);

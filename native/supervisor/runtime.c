@@ -20,7 +20,15 @@
 
 #define CGROUPS "/sys/fs/cgroup"
 
-static const char *const begin[] = {"--root", "runtime", NULL};
+
+// Whole paths: runtimes change to the bundle's folder at one time or another.
+const char *in_runtime(const char *name) {
+  char cwd[PATH_MAX];
+  size_t size = PATH_MAX + 64;
+  char *path = must(malloc(size));
+  format(path, size, "%s/runtime%s%s", getcwd(cwd, sizeof cwd) == NULL ? "." : cwd, *name ? "/" : "", name);
+  return path;
+}
 
 char **runtime_argv(const struct start *start, const char *const *more) {
   size_t count = start->runtime.count + 3;
@@ -28,7 +36,10 @@ char **runtime_argv(const struct start *start, const char *const *more) {
   char **argv = must(calloc(count + 1, sizeof *argv));
   size_t used = 0;
   for (size_t at = 0; at < start->runtime.count; at++) argv[used++] = start->runtime.items[at];
-  for (size_t at = 0; begin[at] != NULL; at++) argv[used++] = (char *)begin[at];
+  argv[used++] = "--root";
+  static const char *root;
+  if (root == NULL) root = in_runtime("");
+  argv[used++] = (char *)root;
   for (size_t at = 0; more[at] != NULL; at++) argv[used++] = (char *)more[at];
   return argv;
 }
@@ -130,11 +141,15 @@ int runtime_start(const struct start *start, struct streams *streams, pid_t *pid
   char state_dir[128];
   format(state_dir, sizeof state_dir, "runtime/%s", start->id);
   remove_tree(AT_FDCWD, state_dir);
-  const char *plain[] = {"--log", "runtime/log", "--log-format", "json", "run", "--detach", "--bundle", "bundle", "--pid-file", "runtime/pid", start->id, NULL};
-  const char *terminal[] = {"--log", "runtime/log", "--log-format", "json", "run", "--detach", "--bundle", "bundle", "--pid-file", "runtime/pid", "--console-socket", "runtime/tty", start->id, NULL};
+  static const char *log, *pid_file;
+  if (log == NULL) log = in_runtime("log");
+  if (pid_file == NULL) pid_file = in_runtime("pid");
+  const char *plain[] = {"--log", log, "--log-format", "json", "run", "--detach", "--bundle", "bundle", "--pid-file", pid_file, start->id, NULL};
+  // A socket's path may have 107 bytes; this one is looked up from the bundle.
+  const char *terminal[] = {"--log", log, "--log-format", "json", "run", "--detach", "--bundle", "bundle", "--pid-file", pid_file, "--console-socket", "../runtime/tty", start->id, NULL};
   char **argv = runtime_argv(start, start->tty ? terminal : plain);
   // Files of the container's image must get the modes that they have.
-  pid_t runtime = spawn_program(&(struct spawn){.argv = argv, .in = fds[0], .out = fds[3], .err = fds[5], .netns = -1, .extra = -1});
+  pid_t runtime = spawn_program(&(struct spawn){.argv = argv, .in = fds[0], .out = fds[3], .err = fds[5], .netns = -1, .extra = -1, .locked = true});
   free(argv);
   if (fds[0] >= 0) close(fds[0]);
   if (fds[3] >= 0) close(fds[3]);
@@ -222,8 +237,8 @@ static void kill_members(const char *path, void *with) {
 }
 
 static void remove_group(const char *path, void *with) {
-  (void)with;
   remove_groups(AT_FDCWD, path, 0);
+  if (access(path, F_OK) == 0) *(bool *)with = true;
 }
 
 void runtime_clean(const struct start *start) {
@@ -236,7 +251,14 @@ void runtime_clean(const struct start *start) {
     nanosleep(&pause, NULL);
     reap_all();
   }
-  each_cgroup(start, remove_group, NULL);
+  for (int attempt = 0; attempt < 100; attempt++) {
+    bool left = false;
+    each_cgroup(start, remove_group, &left);
+    if (!left) break;
+    // Processes that have just ended are counted a little longer.
+    struct timespec pause = {.tv_nsec = 2000000};
+    nanosleep(&pause, NULL);
+  }
   char state_dir[128];
   format(state_dir, sizeof state_dir, "runtime/%s", start->id);
   remove_tree(AT_FDCWD, state_dir);

@@ -66,7 +66,15 @@ struct spawn {
   int netns;
   /** Becomes descriptor 3, or -1. */
   int extra;
+  /**
+   * Holds our lock as well: when we are killed, whoever takes the lock next must not clear away what a runtime still makes.
+   * The kernel gives our files back before it ends the rest of our namespace.
+   */
+  bool locked;
 };
+
+/** The container's lock. */
+extern int lock_fd;
 
 /** Starts a program with usual signals; -1 in fds is /dev/null. Returns its pid or -1. */
 pid_t spawn_program(const struct spawn *spawn);
@@ -172,6 +180,8 @@ int runtime_start(const struct start *start, struct streams *streams, pid_t *pid
 void runtime_clean(const struct start *start);
 /** Runs a command of the runtime on the container. */
 bool runtime_command(const struct start *start, const char *verb, char *error, size_t size);
+/** Whole path of a file of the runtime's state; in memory of its own. */
+const char *in_runtime(const char *name);
 char **runtime_argv(const struct start *start, const char *const *more);
 bool cgroup_oom(const struct start *start);
 

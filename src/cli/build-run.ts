@@ -117,7 +117,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
     await Failure.wrap("writing metadata file", () =>
       writeWhole(metadataFile, metadataJson(response, warningsWanted(shell) ? warnings : [])),
     );
-  if (mode !== "quiet" && mode !== "rawjson")
+  if (mode !== "quiet" && mode !== "rawjson" && flags.bool("report"))
     shell.stderr.write(await buildReport({ builder, response, outputs, flags, context }));
   return 0;
 }

@@ -97,6 +97,7 @@ export const build: CommandDefinition = {
     { name: "provenance", kind: "string", help: 'Shorthand for "--attest=type=provenance"' },
     { name: "pull", kind: "bool", help: "Always attempt to pull all referenced images" },
     { name: "push", kind: "bool", help: 'Shorthand for "--output=type=registry"' },
+    { name: "report", kind: "bool", default: "true", help: "Say what was built, at the end", hidden: true },
     { name: "quiet", short: "q", kind: "bool", help: "Suppress the build output and print image ID on success" },
     {
       name: "resource",

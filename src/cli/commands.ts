@@ -24,6 +24,9 @@ import { run } from "./run.ts";
 import { rmi } from "./rmi.ts";
 import { verifyRepro } from "./verify-repro.ts";
 import { volume } from "./volume.ts";
+import { container } from "./container.ts";
+import { events, port, stats, top } from "./container-looks.ts";
+import { cp } from "./cp.ts";
 import { attach, exec, kill, pause, rename, restart, rm, start, stop, unpause, wait } from "./container-verbs.ts";
 import { logs } from "./logs.ts";
 import { ps } from "./ps.ts";
@@ -47,6 +50,12 @@ export const commands: readonly CommandDefinition[] = [
   wait,
   rename,
   rm,
+  cp,
+  top,
+  stats,
+  port,
+  events,
+  container,
   compose,
   images,
   inspect,

@@ -1,7 +1,7 @@
 // `slipway logs`. Counterpart: docker/cli cli/command/container/logs.go.
 
 import type { CommandDefinition, Invocation } from "./command.ts";
-import { parseDuration } from "./sizes.ts";
+import { timeOf } from "./point-in-time.ts";
 
 export const logs: CommandDefinition = {
   name: "logs",
@@ -60,17 +60,4 @@ async function runLogs({ args, flags, shell, root }: Invocation): Promise<number
     if (stop.signal.aborted) break;
   }
   return stop.signal.aborted ? 130 : 0;
-}
-
-/** A point in time: RFC 3339, a date, seconds since 1970, or a span before now. @throws Error. */
-export function timeOf(text: string, nowMs: number): number | undefined {
-  if (text === "") return undefined;
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
-  const parsed = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(parsed)) return parsed;
-  try {
-    return nowMs - parseDuration(text);
-  } catch {
-    throw new Error(`failed to parse value as time or duration: ${JSON.stringify(text)}`);
-  }
 }

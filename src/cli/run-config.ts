@@ -26,6 +26,7 @@ export function containerConfig(
   { flags, shell }: Pick<Invocation, "flags" | "shell">,
   image: string,
   command: readonly string[],
+  detached = false,
 ): ContainerConfig {
   const noted = ({ mount, notes }: ParsedMount): MountRequest => {
     for (const note of notes) shell.stderr.write(`WARNING: ${note}\n`);
@@ -40,7 +41,6 @@ export function containerConfig(
     throw new UsageError(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`);
   }
   const openStdin = flags.bool("interactive");
-  const detach = flags.has("detach") && flags.bool("detach");
   return {
     name: optional(flags, "name"),
     image,
@@ -58,7 +58,7 @@ export function containerConfig(
     annotations: flags.list("annotation").length === 0 ? undefined : pairs(flags.list("annotation")),
     tty: flags.bool("tty"),
     openStdin,
-    stdinOnce: openStdin && !detach,
+    stdinOnce: openStdin && !detached,
     autoRemove,
     network: networkOf(flags),
     mounts: [

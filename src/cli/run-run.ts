@@ -9,6 +9,7 @@ import type { AttachOptions, Containers, Streams } from "../running/containers/i
 import type { Invocation } from "./command.ts";
 import { exitCodeOf } from "./container-errors.ts";
 import { UsageError } from "./flags.ts";
+import { buildToRun } from "./run-build.ts";
 import { containerConfig } from "./run-config.ts";
 import { DEFAULT_DETACH_KEYS, followSize, parseDetachKeys, rawTerminal } from "./terminal.ts";
 
@@ -19,16 +20,22 @@ export async function runContainer(invocation: Invocation): Promise<number> {
 
 async function runIt(invocation: Invocation): Promise<number> {
   const { flags, shell, root } = invocation;
-  const [image = "", ...command] = invocation.args;
+  const builds = flags.string("build") !== "";
+  const [image = "", ...command] = builds ? ["", ...invocation.args] : invocation.args;
+  if (!builds && image === "") throw new UsageError("slipway: 'slipway run' requires at least 1 argument");
   const detach = flags.bool("detach");
   const asked = attachTargets(invocation, detach);
-  const config = containerConfig(invocation, image, command);
+  const asConfigured = containerConfig(invocation, image, command, detach);
   const cidFile = claimCidFile(invocation);
-  await using containers = await openContainers({ root, cwd: shell.cwd });
+  await using built = builds ? await buildToRun(invocation) : undefined;
+  if (builds && built === undefined) return 125;
+  const config = { ...asConfigured, image: built?.image ?? image };
+  await using containers = await openContainers({ root, cwd: shell.cwd, engine: built?.engine });
   const notice = (text: string): void => {
     if (!flags.bool("quiet") || text.startsWith("WARNING")) shell.stderr.write(`${text}\n`);
   };
   const container = await containers.create(config, { onNotice: notice });
+  await built?.forget();
   if (cidFile !== undefined) writeFileSync(cidFile, container.id);
   try {
     if (asked === undefined) {
@@ -44,6 +51,28 @@ async function runIt(invocation: Invocation): Promise<number> {
   }
 }
 
+/** `container create`: prints the id. */
+export async function createOnly(invocation: Invocation): Promise<number> {
+  return await exitCodeOf(
+    invocation,
+    async () => {
+      const { flags, shell, root, args } = invocation;
+      const [image = "", ...command] = args;
+      const config = containerConfig(invocation, image, command);
+      const cidFile = claimCidFile(invocation);
+      await using containers = await openContainers({ root, cwd: shell.cwd });
+      const onNotice = (text: string): void => {
+        if (!flags.bool("quiet") || text.startsWith("WARNING")) shell.stderr.write(`${text}\n`);
+      };
+      const { id } = await containers.create(config, { onNotice });
+      if (cidFile !== undefined) writeFileSync(cidFile, id);
+      shell.stdout.write(`${id}\n`);
+      return 0;
+    },
+    1,
+  );
+}
+
 interface Attached {
   readonly streams: Streams;
   readonly notice: (text: string) => void;
@@ -51,7 +80,7 @@ interface Attached {
 }
 
 async function runAttached(
-  { flags, shell }: Invocation,
+  { flags }: Invocation,
   containers: Containers,
   id: string,
   { streams, notice, tty }: Attached,
@@ -65,8 +94,9 @@ async function runAttached(
   using _signals = flags.bool("sig-proxy") ? passSignals(containers, id) : undefined;
   const exitCode = await attachment.ended;
   if (exitCode !== undefined) return exitCode;
-  shell.stderr.write(tty ? "\n" : "");
-  return await containers.wait(id).catch(() => 0);
+  // Left by its keys; or its supervisor was killed, and with it the container.
+  const { state } = await containers.inspect(id).catch(() => ({ state: undefined }));
+  return state === undefined || state.pid > 0 ? 0 : state.exitCode;
 }
 
 /** Signals that reach us go to the container; a second interrupt is the caller's own to handle. */

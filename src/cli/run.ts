@@ -10,8 +10,9 @@ export const run: CommandDefinition = {
     "Runs an image from the builder's own store: nothing is loaded into an engine, nothing is unpacked again. IMAGE is a name that was built here or is in a registry, " +
     "an OCI layout (`oci-layout://DIR`, `./DIR`), or, with --build, what a context's Dockerfile makes. Exit codes are docker's: the container's own, 125 when it could not be made, " +
     "126 when its command can't be run, 127 when there is no such command.",
-  usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-  args: { min: 1, max: Number.POSITIVE_INFINITY },
+  usage: "[OPTIONS] IMAGE|--build=CONTEXT [COMMAND] [ARG...]",
+  // With --build the image stands there.
+  args: { min: 0, max: Number.POSITIVE_INFINITY },
   argumentsLast: true,
   usageExitCode: 125,
   flags: [

@@ -1,7 +1,18 @@
 // Containers on disk: a folder each, a file for each name. What was asked for is in `config.json`, written once at creation and again
 // by rename alone; what is now is in `state`, the supervisor's file. A container exists when its config.json does.
 
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { BuildError, errnoOf } from "../../base/index.ts";
 import { lockFile } from "../../system/linux/index.ts";
@@ -106,7 +117,8 @@ export class ContainerStore {
     const path = join(this.folder, "names", name);
     for (let attempt = 0; ; attempt++) {
       try {
-        writeFileSync(path, id, { flag: "wx", mode: 0o600 });
+        // A link to a whole file: nobody ever sees a name without its id.
+        linkSync(this.#idFile(id), path);
         return;
       } catch (error) {
         if (errnoOf(error) !== "EEXIST") throw error;
@@ -143,6 +155,12 @@ export class ContainerStore {
   /** Another process is making it: its folder has the maker's lock. */
   isBeingMade(id: string): boolean {
     return isLocked(join(this.dir(id), "making"));
+  }
+
+  #idFile(id: string): string {
+    const path = join(this.dir(id), "id");
+    if (!existsSync(path)) writeFileSync(path, id, { mode: 0o600 });
+    return path;
   }
 
   #named(name: string): ContainerRecord | undefined {

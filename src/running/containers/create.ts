@@ -1,19 +1,29 @@
 // Making a container: its image's layers are held for it, its folder filled, its record written last. Until that is there, the folder
 // is a dead maker's to sweep.
 
-import { chmodSync, chownSync, closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { BuildError, isBuildError } from "../../base/index.ts";
 import type { Engine } from "../../engine/index.ts";
 import { lockFile } from "../../system/linux/index.ts";
-import { planMounts } from "../volumes/index.ts";
+import { dropUnborn, planMounts } from "../volumes/index.ts";
 import type { ContainerMount } from "../volumes/index.ts";
 import type { ContainerRecord, ContainerStore } from "./container-store.ts";
 import { effectiveOf } from "./effective.ts";
 import { logEvent } from "./events.ts";
 import { inventName } from "./names.ts";
-import { removeContainer } from "./remove.ts";
+import { removeContainer, UNNAMED } from "./remove.ts";
 import { securityOf } from "./security.ts";
 import { signalNumber } from "./start-file.ts";
 import type { ContainerConfig, ContainerFile, OnNotice } from "./types.ts";
@@ -27,8 +37,14 @@ export interface CreateOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface Created {
+  readonly record: ContainerRecord;
+  /** Disposed when the container is to stay although its maker ends: until then one with `--rm` goes with its maker. */
+  readonly made: Disposable;
+}
+
 /** @throws IMAGE_NOT_FOUND, CONTAINER_NAME_TAKEN, MOUNT_*, … Nothing is left of a container that can't be made. */
-export async function createContainer(config: ContainerConfig, options: CreateOptions): Promise<ContainerRecord> {
+export async function createContainer(config: ContainerConfig, options: CreateOptions): Promise<Created> {
   const { engine, store, onNotice } = options;
   for (const warning of securityOf(config).warnings) onNotice(`WARNING: ${warning}`);
   if (engine.store.snapshotter.kind !== "overlay") {
@@ -53,9 +69,7 @@ export async function createContainer(config: ContainerConfig, options: CreateOp
   try {
     const { path, args, effective, labels, mounts: asked } = effectiveOf(id, config, image.config.config ?? {});
     signalNumber(effective.stopSignal);
-    mkdirSync(dir, { recursive: true, mode: 0o711 });
-    making = openSync(join(dir, "making"), "w", 0o600);
-    lockFile(making, "exclusive", true);
+    making = makeLocked(store, id);
     // Held before this process lets go of it, and found by the folder's name when the folder is gone.
     refs.rows.lease(image.ref.id, `container-${id}`);
     name = claim(config.name, id, store);
@@ -90,18 +104,41 @@ export async function createContainer(config: ContainerConfig, options: CreateOp
     };
     store.write(record);
     logEvent(store, "create", record);
-    return record;
+    return { record, made: doneMaking(dir, making) };
   } catch (error) {
     if (name !== undefined) store.freeName(name, id);
-    removeContainer(dir);
-    throw error;
-  } finally {
     if (making !== undefined) {
-      rmSync(join(dir, "making"), { force: true });
+      dropUnborn(store.root, id);
+      removeContainer(dir);
       closeSync(making);
     }
+    throw error;
+  } finally {
     refs.release(image.ref);
   }
+}
+
+/** The container's folder with its maker's lock in it: it has its name only when it is locked. */
+function makeLocked(store: ContainerStore, id: string): number {
+  mkdirSync(store.folder, { recursive: true, mode: 0o711 });
+  const unnamed = join(store.folder, `${UNNAMED}${id}`);
+  mkdirSync(unnamed, { mode: 0o711 });
+  const making = openSync(join(unnamed, "making"), "w", 0o600);
+  lockFile(making, "exclusive", true);
+  renameSync(unnamed, store.dir(id));
+  return making;
+}
+
+function doneMaking(dir: string, making: number): Disposable {
+  let done = false;
+  return {
+    [Symbol.dispose]: () => {
+      if (done) return;
+      done = true;
+      rmSync(join(dir, "making"), { force: true });
+      closeSync(making);
+    },
+  };
 }
 
 function claim(wanted: string | undefined, id: string, store: ContainerStore): string {

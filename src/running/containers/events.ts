@@ -37,9 +37,14 @@ export function logEvent(
 /** Events from now on, or since a time, until aborted. */
 export async function* readEvents(
   store: ContainerStore,
-  options: { readonly signal: AbortSignal; readonly sinceMs?: number | undefined },
+  options: {
+    readonly signal: AbortSignal;
+    readonly sinceMs?: number | undefined;
+    /** Ends at that time, what happened before it is told first. */
+    readonly untilMs?: number | undefined;
+  },
 ): AsyncIterable<ContainerEvent> {
-  const { signal, sinceMs } = options;
+  const { signal, sinceMs, untilMs = Number.POSITIVE_INFINITY } = options;
   mkdirSync(store.folder, { recursive: true, mode: 0o711 });
   let wake = (): void => {};
   const watcher = watch(store.folder, { persistent: false }, () => wake());
@@ -56,7 +61,9 @@ export async function* readEvents(
         rest = lines.pop() ?? "";
         for (const line of lines) {
           const event = parseEvent(line, store);
-          if (event !== undefined && event.timeMs >= (sinceMs ?? 0)) yield event;
+          if (event === undefined || event.timeMs < (sinceMs ?? 0)) continue;
+          if (event.timeMs > untilMs) return;
+          yield event;
         }
         continue;
       }
@@ -67,6 +74,7 @@ export async function* readEvents(
         at = 0;
         continue;
       }
+      if (Date.now() > untilMs) return;
       const woken = new Promise<void>((resolve) => (wake = resolve));
       await Promise.race([woken, sleep(LOOK_MS, undefined, { signal }).catch(() => undefined)]);
     }

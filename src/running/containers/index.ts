@@ -18,10 +18,14 @@ export type {
   LogConfig,
   LogEntry,
   LogOptions,
+  CopyInOptions,
+  CopyOutOptions,
   OnNotice,
+  PathStat,
   RestartPolicy,
   Streams,
   Ulimit,
 } from "./types.ts";
 export { openContainers } from "./local-containers.ts";
 export type { ContainersOptions } from "./local-containers.ts";
+export { localTree } from "./copy.ts";

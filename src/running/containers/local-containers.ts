@@ -6,12 +6,13 @@ import { existsSync } from "node:fs";
 import { BuildError, isBuildError } from "../../base/index.ts";
 import { Engine } from "../../engine/index.ts";
 import { runToEnd } from "../../system/process/index.ts";
-import { leaveNetworks, sweepNetworks } from "../networks/index.ts";
+import { endpointsOf, leaveNetworks, sweepNetworks } from "../networks/index.ts";
+import type { Endpoint, EndpointRequest } from "../networks/index.ts";
 import { attachTo } from "./attach.ts";
 import { ContainerStore, unknown } from "./container-store.ts";
 import type { ContainerRecord } from "./container-store.ts";
 import { Control } from "./control.ts";
-import { copyIn, copyOut } from "./copy.ts";
+import { copyIn, copyOut, statPath } from "./copy.ts";
 import { createContainer } from "./create.ts";
 import { logEvent, readEvents } from "./events.ts";
 import { execIn } from "./exec.ts";
@@ -30,6 +31,9 @@ import type {
   ContainerEvent,
   ContainerFilter,
   Containers,
+  CopyInOptions,
+  CopyOutOptions,
+  PathStat,
   ContainerStats,
   ExecConfig,
   LogEntry,
@@ -58,6 +62,8 @@ class LocalContainers implements Containers {
   readonly #store: ContainerStore;
   readonly #options: ContainersOptions;
   #opened: Promise<Engine> | undefined;
+  /** Containers that were made here and not yet started. */
+  readonly #made = new Map<string, Disposable>();
 
   constructor(store: ContainerStore, options: ContainersOptions) {
     this.#store = store;
@@ -69,13 +75,14 @@ class LocalContainers implements Containers {
     options: { onNotice?: OnNotice; signal?: AbortSignal } = {},
   ): Promise<Container> {
     const engine = await this.#engine();
-    const record = await createContainer(config, {
+    const { record, made } = await createContainer(config, {
       engine,
       store: this.#store,
       cwd: this.#options.cwd ?? process.cwd(),
       onNotice: options.onNotice ?? (() => {}),
       signal: options.signal,
     });
+    this.#made.set(record.id, made);
     return this.#describe(record);
   }
 
@@ -101,10 +108,12 @@ class LocalContainers implements Containers {
       if (state.status === "running" || state.status === "restarting")
         return options.attach === undefined ? undefined : await this.attach(id, options.attach);
       try {
-        return await startContainer(record, this.#store, {
+        const attachment = await startContainer(record, this.#store, {
           onNotice: options.onNotice ?? (() => {}),
           attach: options.attach,
         });
+        this.#keep(record.id);
+        return attachment;
       } catch (error) {
         // The last life's supervisor may be about to end.
         if (!isBuildError(error) || error.code !== "CONTAINER_BUSY" || attempt > 100) throw error;
@@ -194,7 +203,7 @@ class LocalContainers implements Containers {
     }
     await this.#endOf(record);
     if (this.#store.read(record.id) === undefined) return;
-    removeRecord(record, this.#store, { volumes: options.volumes === true });
+    await removeRecord(record, this.#store, { volumes: options.volumes === true });
     await leaveNetworks(this.#store.root, record.id);
     await sweepNetworks(this.#store.root);
   }
@@ -258,7 +267,20 @@ class LocalContainers implements Containers {
   }
 
   inspect(id: string): Promise<Container> {
-    return Promise.resolve(this.#describe(this.#store.find(id)));
+    return Promise.resolve().then(() => this.#withEndpoints(this.#describe(this.#store.find(id))));
+  }
+
+  /** Networks may have been joined and left since the start. */
+  #withEndpoints(container: Container): Container {
+    if (container.state.pid === 0 || container.config.network.mode.kind !== "networks") return container;
+    return { ...container, endpoints: endpointsOf(this.#store.root, container.id) };
+  }
+
+  setNetworks(id: string, endpoints: readonly EndpointRequest[], live: readonly Endpoint[]): Promise<void> {
+    const record = this.#store.find(id);
+    const network = { ...record.config.network, mode: { kind: "networks" as const, endpoints } };
+    this.#store.write({ ...record, config: { ...record.config, network }, endpoints: live });
+    return Promise.resolve();
   }
 
   async list(filter: ContainerFilter = {}): Promise<Container[]> {
@@ -307,21 +329,31 @@ class LocalContainers implements Containers {
     return Promise.resolve(runs ? readStats(record, state.pid) : undefined);
   }
 
-  copyOut(id: string, path: string, options: { followLink: boolean }): AsyncIterable<Uint8Array> {
+  statPath(id: string, path: string): Promise<PathStat | undefined> {
+    return statPath(this.#store.find(id), this.#store, path);
+  }
+
+  copyOut(id: string, path: string, options: CopyOutOptions): AsyncIterable<Uint8Array> {
     return copyOut(this.#store.find(id), this.#store, path, options);
   }
 
-  copyIn(id: string, path: string, tar: AsyncIterable<Uint8Array>, options: { archive: boolean }): Promise<void> {
-    return copyIn(this.#store.find(id), this.#store, path, tar, options);
+  copyIn(id: string, folder: string, tar: AsyncIterable<Uint8Array>, options: CopyInOptions = {}): Promise<void> {
+    return copyIn(this.#store.find(id), this.#store, folder, tar, options);
   }
 
-  events(options: { signal: AbortSignal; sinceMs?: number }): AsyncIterable<ContainerEvent> {
+  events(options: { signal: AbortSignal; sinceMs?: number; untilMs?: number }): AsyncIterable<ContainerEvent> {
     return readEvents(this.#store, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const id of this.#made.keys()) this.#keep(id);
     const engine = await this.#opened?.catch(() => undefined);
     await engine?.[Symbol.asyncDispose]();
+  }
+
+  #keep(id: string): void {
+    this.#made.get(id)?.[Symbol.dispose]();
+    this.#made.delete(id);
   }
 
   #describe(record: ContainerRecord): Container {

@@ -1,9 +1,10 @@
 // The supervisor's orders: `key=value` records ended by NUL. Read by native/supervisor/start-file.c, of the same version.
 
-import { writeFileSync } from "node:fs";
+import { closeSync, openSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { constants } from "node:os";
 import { BuildError } from "../../base/index.ts";
+import { lockFile } from "../../system/linux/index.ts";
 import type { ContainerRuntime } from "../../engine/executor/index.ts";
 import type { NetworkPlan } from "../networks/index.ts";
 import type { ContainerRecord, ContainerStore } from "./container-store.ts";
@@ -19,7 +20,8 @@ export interface StartOrders {
   readonly runtime: ContainerRuntime;
 }
 
-export function writeStartFile({ record, store, plan, runtime }: StartOrders): void {
+/** Writes the orders; the file is locked until what is returned is disposed: so long somebody is about to have them carried out. */
+export function writeStartFile({ record, store, plan, runtime }: StartOrders): Disposable {
   const { config, effective } = record;
   const dir = store.dir(record.id);
   const records: [string, string | number | boolean | undefined][] = [
@@ -64,7 +66,12 @@ export function writeStartFile({ record, store, plan, runtime }: StartOrders): v
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${typeof value === "boolean" ? (value ? 1 : 0) : value}\0`)
     .join("");
-  writeFileSync(join(dir, "start"), text, { mode: 0o600 });
+  const path = join(dir, "start");
+  const fd = openSync(`${path}.new`, "w", 0o600);
+  lockFile(fd, "exclusive", true);
+  writeFileSync(fd, text);
+  renameSync(`${path}.new`, path);
+  return { [Symbol.dispose]: () => closeSync(fd) };
 }
 
 /** What goes with a container besides its folder. */

@@ -48,7 +48,7 @@ export async function startContainer(
   );
   for (const warning of plan.warnings) options.onNotice(`WARNING: ${warning}`);
   const files = etcFiles(record, store, plan);
-  writeStartFile({ record, store, plan, runtime });
+  using _orders = writeStartFile({ record, store, plan, runtime });
   let launched;
   try {
     launched = await launchSupervisor(dir);

@@ -5,6 +5,8 @@ import { readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path";
 import { runToEnd } from "../../system/process/index.ts";
 import { sweepNetworks } from "../networks/index.ts";
+import { dropUnborn } from "../volumes/index.ts";
+import { isLocked } from "./container-store.ts";
 import type { ContainerRecord, ContainerStore } from "./container-store.ts";
 import { logEvent } from "./events.ts";
 import { finishRemovals, removeContainer, removeOutside } from "./remove.ts";
@@ -21,34 +23,43 @@ export async function sweepContainers(store: ContainerStore): Promise<void> {
     const dir = store.dir(id);
     const record = store.read(id);
     if (record === undefined) {
-      if (!store.isBeingMade(id) && isOld(dir)) removeContainer(dir);
+      if (store.isBeingMade(id) || store.read(id) !== undefined) continue;
+      dropUnborn(store.root, id);
+      removeContainer(dir);
       continue;
     }
     const { alive, wasKilled, state } = lookAt(dir);
     if (alive) continue;
-    if (!wasKilled && statSync(join(dir, "start"), { throwIfNoEntry: false }) === undefined) continue;
-    // A start file without a supervisor: one was killed, or is just about to take its lock.
-    if (!wasKilled && !isOld(join(dir, "start"))) continue;
-    any = true;
-    await clearAway(record, store);
+    // Whoever made it to run it once was killed before it ran.
+    const abandoned =
+      state.status === "created" && record.config.autoRemove && hasFile(dir, "making") && !store.isBeingMade(id);
+    // Orders without anybody who carries them out: its starter holds the file, then the supervisor its lock.
+    const orphaned = hasFile(dir, "start") && !isLocked(join(dir, "start")) && !lookAt(dir).alive;
+    if (!wasKilled && !abandoned && !orphaned) continue;
+    if (hasFile(dir, "start")) await clearAway(record, store);
     if (wasKilled) {
       noteKilled(dir, state);
       logEvent(store, "die", record, { exitCode: "137" });
     }
-    if (wasKilled && record.config.autoRemove) removeRecord(record, store);
+    any = true;
+    if ((wasKilled || abandoned) && record.config.autoRemove) await removeRecord(record, store);
   }
-  const known = new Set(ids);
   for (const name of store.names()) {
     const holder = readText(store.namePath(name));
-    if (holder !== "" && !known.has(holder) && !store.ids().includes(holder) && isOld(store.namePath(name)))
-      rmSync(store.namePath(name), { force: true });
+    if (holder !== "" && !store.ids().includes(holder)) store.freeName(name, holder);
   }
   finishRemovals(store.folder);
+  dropUnborn(store.root, undefined);
   if (any) await sweepNetworks(store.root);
 }
 
-/** Removes a container that does not run, its name and its anonymous volumes. */
-export function removeRecord(record: ContainerRecord, store: ContainerStore, options = { volumes: true }): void {
+/** Removes a container that does not run, its name and its anonymous volumes, and what its supervisor may have left. */
+export async function removeRecord(
+  record: ContainerRecord,
+  store: ContainerStore,
+  options = { volumes: true },
+): Promise<void> {
+  if (hasFile(store.dir(record.id), "start")) await clearAway(record, store);
   const [name, ...volumes] = removals(record, store);
   removeContainer(store.dir(record.id));
   removeOutside(name!);
@@ -68,7 +79,12 @@ async function clearAway(record: ContainerRecord, store: ContainerStore): Promis
     await runToEnd(argv).catch(() => undefined);
   }
   for (const path of values("member")) rmSync(path, { force: true });
-  for (const group of controlGroups(record)) removeGroups(group);
+  // Processes that have just ended are counted a little longer.
+  for (let attempt = 0; attempt < 200 && controlGroups(record).length > 0; attempt++) {
+    for (const group of controlGroups(record)) removeGroups(group);
+    if (controlGroups(record).length > 0) await endProcesses(record);
+    if (controlGroups(record).length > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
   for (const name of ["start", "control", "netns", "state.new"]) rmSync(join(dir, name), { force: true });
   for (const name of ["rootfs", "runtime"]) {
     try {
@@ -146,8 +162,6 @@ function readText(path: string): string {
   }
 }
 
-/** Nobody can still be between two steps of making it. */
-function isOld(path: string): boolean {
-  const made = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  return Date.now() - made > 10_000;
+function hasFile(dir: string, name: string): boolean {
+  return statSync(join(dir, name), { throwIfNoEntry: false }) !== undefined;
 }

@@ -1,7 +1,7 @@
 // Containers as the verbs and compose projects drive them: what one is asked to be, what it is, what can be done to it.
 // Names are docker's, in its API's meaning. Counterpart: moby/moby api/types/container.
 
-import type { Endpoint, NetworkRequest, PublishedPort } from "../networks/index.ts";
+import type { Endpoint, EndpointRequest, NetworkRequest, PublishedPort } from "../networks/index.ts";
 import type { ContainerMount, MountRequest } from "../volumes/index.ts";
 
 /** Everything that can be asked of a container. Absent means the image's or docker's default. */
@@ -284,6 +284,25 @@ export interface ContainerStats {
   readonly timeNs: bigint;
 }
 
+export interface PathStat {
+  readonly kind: "file" | "directory" | "other";
+  /** What a link says; empty for what is none. */
+  readonly linkTarget: string;
+  readonly mode: number;
+  readonly sizeBytes: number;
+}
+
+export interface CopyOutOptions {
+  readonly name: string;
+  /** A link at the path is followed. */
+  readonly followLink: boolean;
+}
+
+export interface CopyInOptions {
+  /** In place of the tar's owners. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+}
+
 /** Called with what a user should know although things go on, without a newline. */
 export type OnNotice = (text: string) => void;
 
@@ -315,6 +334,8 @@ export interface Containers extends AsyncDisposable {
     options?: { until?: "not-running" | "next-exit" | "removed"; signal?: AbortSignal },
   ): Promise<number>;
   inspect(id: string): Promise<Container>;
+  /** Writes down which networks a container is on: for its next start, and for `inspect`. Joins and leaves none. */
+  setNetworks(id: string, endpoints: readonly EndpointRequest[], live: readonly Endpoint[]): Promise<void>;
   /** Newest first. */
   list(filter?: ContainerFilter): Promise<Container[]>;
   logs(id: string, options: LogOptions): AsyncIterable<LogEntry>;
@@ -323,9 +344,12 @@ export interface Containers extends AsyncDisposable {
   /** Titles and rows of `ps` for its processes. */
   top(id: string, psArgs?: readonly string[]): Promise<{ titles: string[]; processes: string[][] }>;
   stats(id: string): Promise<ContainerStats | undefined>;
-  /** docker cp; a source or destination of `-` is not handled here but by the tar functions. */
-  copyOut(id: string, path: string, options: { followLink: boolean }): AsyncIterable<Uint8Array>;
-  copyIn(id: string, path: string, tar: AsyncIterable<Uint8Array>, options: { archive: boolean }): Promise<void>;
+  /** What is at a path; undefined when nothing is. A link tells where it leads, and the kind of what is there. */
+  statPath(id: string, path: string): Promise<PathStat | undefined>;
+  /** What is at a path, as a tar whose first entry is called `name`, all others below it. */
+  copyOut(id: string, path: string, options: CopyOutOptions): AsyncIterable<Uint8Array>;
+  /** Unpacks a tar (perhaps compressed) into a folder that is there. Links in the container lead nowhere outside of it. */
+  copyIn(id: string, folder: string, tar: AsyncIterable<Uint8Array>, options?: CopyInOptions): Promise<void>;
   /** Everything that happens from now on (or since a time), until aborted; also what other processes do. */
-  events(options: { signal: AbortSignal; sinceMs?: number }): AsyncIterable<ContainerEvent>;
+  events(options: { signal: AbortSignal; sinceMs?: number; untilMs?: number }): AsyncIterable<ContainerEvent>;
 }

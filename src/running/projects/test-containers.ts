@@ -180,6 +180,8 @@ export class FakeMachine implements ProjectPorts {
       this.known.delete(one.id);
       return Promise.resolve();
     },
+    statPath: () => Promise.resolve(undefined),
+    setNetworks: () => Promise.reject(new Error("not in this fake")),
     rename: (id, name) => {
       const one = this.#find(id);
       this.log.push(`rename ${one.name} ${name}`);

@@ -75,7 +75,11 @@ async function volume(
   { root, containerId, imageRoot }: MountAsker,
 ): Promise<ContainerMount> {
   const { target, readOnly, subpath } = request;
-  const record = createVolume(root, { name: request.name, labels: request.labels, options: request.driverOptions });
+  const record = createVolume(
+    root,
+    { name: request.name, labels: request.labels, options: request.driverOptions },
+    containerId,
+  );
   addVolumeUser(root, record.name, containerId);
   const dir = volumeDir(root, record.name);
   const device = boundDevice(record.options);

@@ -36,10 +36,11 @@ export function volumeDir(root: string, name: string): string {
   return join(root, "volumes", name);
 }
 
-/** The volume of this name, made when there is none. @throws VOLUME_INVALID */
+/** The volume of this name, made when there is none; `user` is the container that it is made for. @throws VOLUME_INVALID */
 export function createVolume(
   root: string,
   { name = "", driver = "local", labels = {}, options = {} }: VolumeCreateRequest,
+  user?: string,
 ): VolumeRecord {
   if (driver !== "" && driver !== "local")
     throw invalid(
@@ -55,6 +56,8 @@ export function createVolume(
   for (const each of [volumesDir(root), dir]) mkdirSync(each, { recursive: true, mode: 0o711 });
   mkdirSync(join(dir, "_data"), { recursive: true, mode: 0o755 });
   mkdirSync(join(dir, "users"), { recursive: true, mode: 0o711 });
+  // Before it is one: what a killed maker leaves is known by its user.
+  if (user !== undefined) addVolumeUser(root, chosen, user);
   const temporary = join(dir, `config.${process.pid}.tmp`);
   writeFileSync(temporary, `${JSON.stringify({ labels, options, anonymous, createdMs: Date.now() })}\n`, {
     mode: 0o600,
@@ -89,6 +92,21 @@ export function volumeUsers(root: string, name: string): string[] {
 /** Notes that a container has the volume. */
 export function addVolumeUser(root: string, name: string, containerId: string): void {
   writeFileSync(join(volumeDir(root, name), "users", containerId), "");
+}
+
+/**
+ * Removes anonymous volumes of a container that never came to be, and those whose making was cut short: without a record, and not of
+ * this moment.
+ */
+export function dropUnborn(root: string, containerId: string | undefined): void {
+  for (const name of namesIn(volumesDir(root)).filter((each) => /^[0-9a-f]{64}$/.test(each))) {
+    const dir = volumeDir(root, name);
+    const users = namesIn(join(dir, "users"));
+    const isTheirs = containerId !== undefined && users.length === 1 && users[0] === containerId;
+    const madeMs = statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
+    const isCut = users.length === 0 && !existsSync(join(dir, "config.json")) && Date.now() - madeMs > 10_000;
+    if (isTheirs || isCut) dropVolume(root, name);
+  }
 }
 
 /** @throws VOLUME_NOT_FOUND, VOLUME_IN_USE */

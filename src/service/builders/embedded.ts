@@ -33,12 +33,20 @@ export async function openEmbeddedBuilder(options: EmbeddedBuilderOptions): Prom
   return new EmbeddedBuilder(options.root, await Engine.open(options));
 }
 
+/** The engine behind the builder of this process; undefined for other builders. */
+export function engineOf(builder: Builder): Engine | undefined {
+  return builder instanceof EmbeddedBuilder ? builder.engine : undefined;
+}
+
 class EmbeddedBuilder implements Builder {
   readonly name = "default";
   readonly driver = "embedded";
   readonly location: string;
   readonly history: EmbeddedHistory;
   readonly #engine: Engine;
+  get engine(): Engine {
+    return this.#engine;
+  }
   #built = false;
 
   constructor(location: string, engine: Engine) {

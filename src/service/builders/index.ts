@@ -13,7 +13,7 @@ export type {
   SolveOptions,
   UsageRecord,
 } from "./builder.ts";
-export { openEmbeddedBuilder } from "./embedded.ts";
+export { engineOf, openEmbeddedBuilder } from "./embedded.ts";
 export type { EmbeddedBuilderOptions } from "./embedded.ts";
 export { diskUsage, prune, recordFilter } from "./usage.ts";
 export { bootNode, checkNode, connectNode, driverOptions, nodeDaemon, nodeLocation } from "./drivers.ts";
