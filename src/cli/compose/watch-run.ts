@@ -173,8 +173,7 @@ class ServiceWatch {
     const members = await this.#running();
     await settle(
       members.map(async ({ id }) => {
-        if (there.length > 0)
-          await containers.copyIn(id, "/", localTar(there, { shallow: !paths.includes("") }), { archive: false });
+        if (there.length > 0) await containers.copyIn(id, "/", localTar(there, { shallow: !paths.includes("") }));
         if (gone.length > 0) {
           await containers.exec(
             id,
