@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Project, program } from "./project.ts";
 
 const HOST = "192.0.2.1";
@@ -254,6 +255,51 @@ test("kill -9 of a supervisor: the next command clears everything away", () => {
   );
   out("start", "web");
   assert.equal(fromOutside("busybox", "wget", "-qO-", `http://${HOST}:8080/`).trim(), "served");
+});
+
+test("commands and supervisors killed at random instants leave nothing once the next command has looked", async () => {
+  out("network", "create", "shop");
+  const rounds = Number(process.env["SLIPWAY_FAULT_ROUNDS"] ?? 10);
+  let seed = 11;
+  const random = (below: number) => ((seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) >>> 8) % below;
+  for (let round = 0; round < rounds; round++) {
+    const argv = [
+      program,
+      "run",
+      "-d",
+      "--rm",
+      "--name",
+      "victim",
+      "--network",
+      "shop",
+      "-p",
+      "8080:80",
+      "box",
+      "sleep",
+      "600",
+    ];
+    const child = spawn(process.execPath, argv, {
+      cwd: project.dir,
+      env: { ...process.env, SLIPWAY_ROOT: project.state },
+      stdio: "ignore",
+    });
+    await sleep(random(700));
+    child.kill("SIGKILL");
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    for (const { pid } of supervisors()) if (random(2) === 0) process.kill(pid, "SIGKILL");
+    slipway("rm", "-f", "victim");
+    for (let left = 50; supervisors().length > 0; left--) {
+      assert.ok(left > 0, "a supervisor that nobody can stop");
+      await sleep(100);
+      slipway("rm", "-f", ...words("ps", "-aq"));
+    }
+    slipway("ps");
+    assert.deepEqual(
+      leftovers().filter((each) => !each.startsWith("volumes/")),
+      [],
+      `round ${round}`,
+    );
+  }
 });
 
 test("volumes: first content, sharing, read-only, in use, anonymous ones go with their container", () => {

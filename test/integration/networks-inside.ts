@@ -17,6 +17,7 @@ import {
   createNetwork,
   disconnectNetwork,
   endpointsOf,
+  networkFindings,
   networkMembers,
   leaveNetworks,
   listNetworks,
@@ -516,6 +517,39 @@ test("bridges and rules whose records are gone are found by their mark; another 
   await sweepNetworks(other, { thorough: true });
   assert.equal(leftovers().filter((line) => /^-A (FORWARD|POSTROUTING|PREROUTING)|^\d+: sw-/.test(line)).length, 4);
   await sweepNetworks(root);
+  assert.deepEqual(leftovers(), []);
+});
+
+test("a command that is killed while it plans a start leaves nothing", async () => {
+  const script = `import { planNetwork } from ${JSON.stringify(join(import.meta.dirname, "../../src/running/networks/index.ts"))};
+    const endpoints = [{ network: "bridge", aliases: [] }];
+    const ports = [{ hostIp: "", hostPort: "8080", containerPort: 80, protocol: "tcp" }];
+    const request = { mode: { kind: "networks", endpoints }, ports, publishAll: false, exposed: [], dns: [], dnsSearch: [], dnsOptions: [], extraHosts: [] };
+    globalThis.plan = await planNetwork(request, { root: process.argv[1], containerId: "c".repeat(64), containerName: "lost", hostname: "lost", domainname: "" });
+    console.log("planned");
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", script, root], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(child.stdout, "data");
+  await assert.rejects(
+    start({ name: "other", network: publish("8080:80") }),
+    /port is already allocated/,
+    "its claim holds",
+  );
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  await sweepNetworks(root);
+  assert.deepEqual(leftovers(), []);
+  await start({ name: "other", network: publish("8080:80") });
+});
+
+test("what doctor finds here", async () => {
+  const findings = await networkFindings();
+  assert.deepEqual(
+    findings.map(({ area, state }) => `${area} ${state}`),
+    ["bridges good", "netfilter good", "forwarding good"],
+  );
   assert.deepEqual(leftovers(), []);
 });
 
