@@ -169,6 +169,18 @@ test("host, none, and another container's network", () => {
   const none = words("run", "--rm", "--network", "none", "box", "ls", "/sys/class/net");
   assert.deepEqual(none, ["lo"]);
   fails(125, /network nowhere not found/, "run", "--rm", "--network", "nowhere", "box", "true");
+  fails(
+    125,
+    /conflicting options: port publishing and the container type network mode/,
+    "run",
+    "--rm",
+    "-p",
+    "80",
+    "--network",
+    "container:web",
+    "box",
+    "true",
+  );
 });
 
 test("verbs of networks and volumes, with docker's output and words", () => {
@@ -220,6 +232,41 @@ test("verbs of networks and volumes, with docker's output and words", () => {
   fails(1, /get nothing: no such volume/, "volume", "rm", "nothing");
   assert.equal(out("volume", "prune", "-f"), "Total reclaimed space: 0B", "named ones stay");
   assert.match(out("volume", "prune", "-af"), /^Deleted Volumes:\ndb\n\nTotal reclaimed space: \d+B$/);
+});
+
+test("network connect and disconnect, of containers that run and that do not", () => {
+  out("network", "create", "shop");
+  web();
+  out("run", "-d", "--name", "user", "--network", "shop", "box", "sleep", "600");
+  assert.notEqual(slipway("exec", "user", "wget", "-T2", "-qO-", "http://www/").code, 0);
+  out("network", "connect", "--alias", "www", "shop", "web");
+  assert.equal(out("exec", "user", "wget", "-qO-", "http://www/"), "served");
+  assert.equal(
+    out("inspect", "-f", "{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}", "web").trim(),
+    "bridge shop",
+  );
+  fails(1, /endpoint with name web already exists in network shop/, "network", "connect", "shop", "web");
+  out("restart", "-t", "0", "web");
+  assert.equal(out("exec", "user", "wget", "-qO-", "http://www/"), "served", "the next start knows it too");
+  out("network", "disconnect", "shop", "web");
+  fails(1, /container [0-9a-f]{64} is not connected to network shop/, "network", "disconnect", "shop", "web");
+  out("stop", "-t", "0", "web");
+  out("network", "connect", "shop", "web");
+  out("network", "disconnect", "bridge", "web");
+  out("start", "web");
+  assert.equal(out("exec", "user", "wget", "-qO-", "http://web/"), "served");
+  assert.equal(out("exec", "web", "ls", "/sys/class/net").split(/\s+/).length, 2, "lo and eth0");
+  out("run", "-d", "--name", "alone", "--network", "none", "box", "sleep", "600");
+  fails(
+    1,
+    /container cannot be connected to multiple networks with one of the networks in private \(none\) mode/,
+    "network",
+    "connect",
+    "shop",
+    "alone",
+  );
+  out("rename", "web", "renamed");
+  assert.equal(out("exec", "user", "wget", "-qO-", "http://renamed/"), "served");
 });
 
 test("a port in use names who has it; -P publishes what the image exposes", () => {

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { BuildError, isBuildError } from "../../base/index.ts";
 import type { Engine } from "../../engine/index.ts";
 import { lockFile } from "../../system/linux/index.ts";
+import { checkNetworkRequest } from "../networks/index.ts";
 import { dropUnborn, planMounts } from "../volumes/index.ts";
 import type { ContainerMount } from "../volumes/index.ts";
 import type { ContainerRecord, ContainerStore } from "./container-store.ts";
@@ -46,6 +47,7 @@ export interface Created {
 /** @throws IMAGE_NOT_FOUND, CONTAINER_NAME_TAKEN, MOUNT_*, … Nothing is left of a container that can't be made. */
 export async function createContainer(config: ContainerConfig, options: CreateOptions): Promise<Created> {
   const { engine, store, onNotice } = options;
+  checkNetworkRequest(config.network);
   for (const warning of securityOf(config).warnings) onNotice(`WARNING: ${warning}`);
   if (engine.store.snapshotter.kind !== "overlay") {
     throw new BuildError("containers need overlayfs, which can't be mounted here", {

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { BuildError, isBuildError } from "../../base/index.ts";
 import { Engine } from "../../engine/index.ts";
 import { runToEnd } from "../../system/process/index.ts";
-import { endpointsOf, leaveNetworks, sweepNetworks } from "../networks/index.ts";
+import { endpointsOf, leaveNetworks, renameInNetworks, sweepNetworks } from "../networks/index.ts";
 import type { Endpoint, EndpointRequest } from "../networks/index.ts";
 import { attachTo } from "./attach.ts";
 import { ContainerStore, unknown } from "./container-store.ts";
@@ -208,14 +208,14 @@ class LocalContainers implements Containers {
     await sweepNetworks(this.#store.root);
   }
 
-  rename(id: string, name: string): Promise<void> {
+  async rename(id: string, name: string): Promise<void> {
     const record = this.#store.find(id);
     const clean = name.replace(/^\//, "");
     this.#store.claimName(clean, record.id);
     this.#store.write({ ...record, name: clean });
     this.#store.freeName(record.name, record.id);
     logEvent(this.#store, "rename", { ...record, name: clean }, { oldName: record.name });
-    return Promise.resolve();
+    await renameInNetworks(this.#store.root, record.id, clean);
   }
 
   async wait(
