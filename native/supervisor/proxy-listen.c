@@ -14,7 +14,7 @@ int proxy_listen(const struct net_config *config, char *error, size_t error_size
     char start[400];
     snprintf(start, sizeof start, "driver failed programming external connectivity on endpoint %.128s (%.64s)", config->name, config->container);
     if (reason == EADDRINUSE)
-      snprintf(error, error_size, "%s: Bind for %s failed: port is already allocated", start, proxy->shown);
+      snprintf(error, error_size, "%s: failed to bind host port %s/%s: address already in use", start, proxy->shown, proxy->udp ? "udp" : "tcp");
     else
       snprintf(error, error_size, "%s: listen %s %s: bind: %s", start, proxy->udp ? "udp" : "tcp", proxy->shown, strerror(reason));
     return -1;

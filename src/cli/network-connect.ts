@@ -66,7 +66,7 @@ function endpointsIn({ config }: Container): readonly EndpointRequest[] {
   const { mode } = config.network;
   if (mode.kind === "networks") return mode.endpoints;
   const why = {
-    host: "container cannot be disconnected from host network or connected to host network",
+    host: "container sharing network namespace with another container or host cannot be connected to any other network",
     none: "container cannot be connected to multiple networks with one of the networks in private (none) mode",
     container:
       "container sharing network namespace with another container or host cannot be connected to any other network",

@@ -343,7 +343,7 @@ test("a port in use: by one of ours, by another program, free ones of a range, r
   await once(server, "listening");
   await refused(
     "7777:80",
-    /Bind for 0\.0\.0\.0:7777 failed: port is already allocated$/,
+    /failed to bind host port 0\.0\.0\.0:7777\/tcp: address already in use$/,
     new RegExp(`\\(pid ${process.pid}\\) listens there`),
   );
   server.close();
@@ -374,7 +374,8 @@ test("fixed addresses, ranges and gateways", async () => {
     message: "Address already in use",
   });
   await assert.rejects(start({ name: "c", networks: ["fixed"], ipv4: "10.91.0.7" }), {
-    message: "no configured subnet contains IP address 10.91.0.7",
+    message:
+      "invalid config for network fixed: invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 10.91.0.7",
   });
   for (const name of ["c", "d", "e"]) await start({ name, networks: ["fixed"] });
   await assert.rejects(

@@ -15,12 +15,13 @@ export function allocateAddress(network: NetworkRecord, taken: ReadonlySet<strin
   if (wanted !== undefined && wanted !== "") {
     if (!network.subnetGiven)
       throw invalid(
-        "user specified IP address is supported only when connecting to networks with user configured subnets",
+        `${endpointSettings(network)}user specified IP address is supported only when connecting to networks with user configured subnets`,
         "slipway network create --subnet 10.90.0.0/24 NAME",
       );
     const address = tryParseIpv4(wanted);
     if (address === undefined) throw invalid(`invalid IPv4 address: ${wanted}`);
-    if (!contains(subnet, address)) throw invalid(`no configured subnet contains IP address ${wanted}`);
+    if (!contains(subnet, address))
+      throw invalid(`${endpointSettings(network)}no configured subnet or ip-range contain the IP address ${wanted}`);
     const last = lastOf(subnet);
     if (
       wanted === network.gateway ||
@@ -46,6 +47,10 @@ export function allocateAddress(network: NetworkRecord, taken: ReadonlySet<strin
     status: "ResourceExhausted",
     hint: "stop containers of this network, or make one with a larger --subnet",
   });
+}
+
+function endpointSettings({ name }: NetworkRecord): string {
+  return `invalid config for network ${name}: invalid endpoint settings:\n`;
 }
 
 /** A locally administered hardware address made of an address. */

@@ -66,7 +66,7 @@ function check({ name, driver = "bridge", ipv6 }: NetworkCreateRequest, records:
       status: "AlreadyExists",
     });
   if (driver !== "bridge")
-    throw new BuildError(`could not find plugin ${driver} in v2 plugin registry: plugin not found`, {
+    throw new BuildError(`plugin ${JSON.stringify(driver)} not found`, {
       code: "NETWORK_INVALID",
       status: "NotFound",
       hint: "the only driver is bridge; overlay, macvlan and plugins are not yet supported",
@@ -100,7 +100,8 @@ function addressing(
   }
   if (request.subnet.includes(":")) throw invalid(`IPv6 networks are not yet supported: ${request.subnet}`);
   const subnet = tryParseCidr(request.subnet)?.subnet;
-  if (subnet === undefined) throw invalid(`invalid subnet ${request.subnet}: invalid CIDR address: ${request.subnet}`);
+  if (subnet === undefined)
+    throw invalid(`invalid network config:\ninvalid subnet ${request.subnet}: invalid CIDR block notation`);
   if (subnet.bits < 8 || subnet.bits > 30)
     throw invalid(`invalid subnet ${request.subnet}: its prefix must be between /8 and /30`);
   const other = records.find((each) => {

@@ -47,6 +47,6 @@ test("resolv.conf", () => {
     upstreams: ["9.9.9.9"],
   });
   assert.throws(() => resolvFiles({ servers: ["dns.example"] }, host, true), {
-    message: "invalid DNS server address: dns.example",
+    message: "IP address is not correctly formatted: dns.example",
   });
 });

@@ -109,7 +109,7 @@ export function resolvFiles(
 ): { text: string; upstreams: readonly string[] | undefined } {
   for (const server of wanted.servers ?? []) {
     if (isIP(server) === 0)
-      throw new BuildError(`invalid DNS server address: ${server}`, {
+      throw new BuildError(`IP address is not correctly formatted: ${server}`, {
         code: "HOST_INVALID",
         status: "InvalidArgument",
       });

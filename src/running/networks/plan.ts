@@ -102,7 +102,7 @@ export async function planNetwork(request: NetworkRequest, asker: NetworkAsker):
   }
 }
 
-/** What docker refuses of a request by itself, whatever networks there are. @throws NETWORK_CONFLICT in its words. */
+/** What docker refuses of a request by itself, whatever networks there are. @throws NETWORK_CONFLICT, HOST_INVALID in its words. */
 export function checkNetworkRequest({
   mode,
   ports,
@@ -112,6 +112,8 @@ export function checkNetworkRequest({
   dnsOptions,
   extraHosts,
 }: NetworkRequest): void {
+  for (const text of extraHosts) parseExtraHost(text, "127.0.0.1");
+  resolvFiles({ servers: dns }, "", false);
   if (mode.kind !== "container") return;
   const conflicts: [boolean, string][] = [
     [dns.length + dnsSearch.length + dnsOptions.length > 0, "dns and the network mode"],

@@ -69,7 +69,7 @@ export function allocatePorts({
     if (foreign === undefined) return undefined;
     const program = programOf(foreign.inode);
     return {
-      what: allocated,
+      what: `failed to bind host port ${shown}:${port}/${protocol}: address already in use`,
       hint: program === undefined ? "another program listens there" : `${program} listens there`,
     };
   };

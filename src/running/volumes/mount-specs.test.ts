@@ -41,11 +41,11 @@ test("-v that is none, in docker's words", () => {
     "": "invalid empty volume spec",
     "a:b": `invalid volume specification: 'a:b': invalid mount config for type "volume": invalid mount path: 'b' mount path must be absolute`,
     "/a:b": `invalid volume specification: '/a:b': invalid mount config for type "bind": invalid mount path: 'b' mount path must be absolute`,
-    "/a:/": "invalid volume specification: '/a:/': destination can't be '/'",
-    "/a:/b:what": "invalid volume specification: '/a:/b:what': invalid mode: what",
-    "/a:/b:ro:rw": "invalid volume specification: '/a:/b:ro:rw'",
-    "/a:/b:nocopy": "invalid volume specification: '/a:/b:nocopy': invalid mode: nocopy",
-    "db:/b:shared": "invalid volume specification: 'db:/b:shared': invalid mode: shared",
+    "/a:/": `invalid volume specification: '/a:/': invalid mount config for type "bind": invalid specification: destination can't be '/'`,
+    "/a:/b:what": "invalid mode: what",
+    "/a:/b:ro:rw": "invalid spec: /a:/b:ro:rw: too many colons",
+    "/a:/b:nocopy": "invalid mode: nocopy",
+    "db:/b:shared": "invalid mode: shared",
   };
   for (const [text, message] of Object.entries(table))
     assert.throws(() => parseVolumeSpec(text, "/"), { message }, text);
@@ -82,7 +82,7 @@ test("--mount", () => {
     "type=bind,src=/x": /target is required$/,
     "type=bind,dst=/x": /field Source must not be empty$/,
     "type=tmpfs,src=/x,dst=/y": /field Source must not be specified$/,
-    "type=magic,dst=/x": /mount type "magic" unknown$/,
+    "type=magic,dst=/x": /: invalid mount config for type "magic": mount type unknown$/,
     "dst=/x,what=y": /unexpected key 'what' in 'what=y'$/,
     "dst=/x,what": /invalid field 'what' must be a key=value pair$/,
     "type=bind,src=/x,dst=/y,volume-nocopy": /cannot mix 'volume-\*' options with mount type 'bind'$/,

@@ -21,7 +21,8 @@ export function parseVolumeSpec(text: string, cwd: string): ParsedMount {
       code: "MOUNT_INVALID",
       status: "InvalidArgument",
     });
-  if (text === "" || parts.length > 3 || parts.some((part) => part === "")) {
+  if (parts.length > 3) throw plain(`invalid spec: ${text}: too many colons`);
+  if (text === "" || parts.some((part) => part === "")) {
     throw text === ""
       ? new BuildError("invalid empty volume spec", { code: "MOUNT_INVALID", status: "InvalidArgument" })
       : refuse("");
@@ -32,7 +33,10 @@ export function parseVolumeSpec(text: string, cwd: string): ParsedMount {
       `invalid mount config for type ${source.includes("/") ? '"bind"' : '"volume"'}: invalid mount path: '${target}' mount path must be absolute`,
     );
   }
-  if (/^\/+$/.test(target)) throw refuse("destination can't be '/'");
+  if (/^\/+$/.test(target))
+    throw refuse(
+      `invalid mount config for type ${source.includes("/") ? '"bind"' : '"volume"'}: invalid specification: destination can't be '/'`,
+    );
   let [readOnly, noCopy] = [false, false];
   let propagation: string | undefined;
   const notes: string[] = [];
@@ -43,16 +47,16 @@ export function parseVolumeSpec(text: string, cwd: string): ParsedMount {
     else if (option === "z" || option === "Z") notes.push(`-v ${text}: the SELinux option ${option} is ignored`);
     else if (PROPAGATIONS.includes(option)) propagation = option;
     else if (!["cached", "delegated", "consistent", "default"].includes(option))
-      throw refuse(`invalid mode: ${options}`);
+      throw plain(`invalid mode: ${options}`);
   }
   if (source.startsWith("/") || /^\.{1,2}(\/|$)/.test(source)) {
-    if (noCopy) throw refuse("invalid mode: nocopy");
+    if (noCopy) throw plain("invalid mode: nocopy");
     return {
       mount: { kind: "bind", source: resolve(cwd, source), target, readOnly, createSource: true, propagation },
       notes,
     };
   }
-  if (propagation !== undefined) throw refuse(`invalid mode: ${options}`);
+  if (propagation !== undefined) throw plain(`invalid mode: ${options}`);
   return { mount: { kind: "volume", name: source, target, readOnly, noCopy }, notes };
 }
 
@@ -123,9 +127,7 @@ export function parseMountFields(fields: readonly string[], cwd: string): Parsed
   const [source = "", target = ""] = [given.get("source"), given.get("target")];
   if (target === "") throw refuse("target is required");
   if (!target.startsWith("/"))
-    throw refuse(
-      `invalid mount config for type "${type}": invalid mount path: '${target}' mount path must be absolute`,
-    );
+    throw plain(`invalid mount config for type "${type}": invalid mount path: '${target}' mount path must be absolute`);
   for (const key of given.keys()) {
     const owner = /^(bind|volume|tmpfs)-/.exec(key)?.[1];
     if (owner !== undefined && owner !== type)
@@ -136,7 +138,7 @@ export function parseMountFields(fields: readonly string[], cwd: string): Parsed
   const common = { target, readOnly: bool("readonly") };
   switch (type) {
     case "bind": {
-      if (source === "") throw refuse(`invalid mount config for type "bind": field Source must not be empty`);
+      if (source === "") throw plain(`invalid mount config for type "bind": field Source must not be empty`);
       const propagation = given.get("bind-propagation");
       if (propagation !== undefined && !PROPAGATIONS.includes(propagation))
         throw refuse(`invalid propagation: ${propagation}`);
@@ -172,7 +174,7 @@ export function parseMountFields(fields: readonly string[], cwd: string): Parsed
       };
     }
     case "tmpfs": {
-      if (source !== "") throw refuse(`invalid mount config for type "tmpfs": field Source must not be specified`);
+      if (source !== "") throw plain(`invalid mount config for type "tmpfs": field Source must not be specified`);
       const mode = given.get("tmpfs-mode");
       if (mode !== undefined && !/^[0-7]{1,5}$/.test(mode)) throw refuse(`invalid value for tmpfs-mode: ${mode}`);
       const size = given.get("tmpfs-size");
@@ -188,7 +190,7 @@ export function parseMountFields(fields: readonly string[], cwd: string): Parsed
       };
     }
     default:
-      throw refuse(`invalid mount config: mount type ${JSON.stringify(type)} unknown`);
+      throw plain(`invalid mount config for type ${JSON.stringify(type)}: mount type unknown`);
   }
 }
 
@@ -202,4 +204,9 @@ export function parseTmpfsSpec(text: string): MountRequest {
       status: "InvalidArgument",
     });
   return { kind: "tmpfs", target, readOnly: false, ...(at < 0 ? {} : { options: text.slice(at + 1) }) };
+}
+
+/** What docker's engine, not its command line, would say. */
+function plain(message: string): BuildError {
+  return new BuildError(message, { code: "MOUNT_INVALID", status: "InvalidArgument" });
 }

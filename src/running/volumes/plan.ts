@@ -174,7 +174,7 @@ function tmpfs({ target, readOnly, sizeBytes, mode, options = "" }: Requested<"t
     const at = option.indexOf("=");
     const [name, value] = at < 0 ? [option, undefined] : [option.slice(0, at), option.slice(at + 1)];
     if (value === undefined ? !PLAIN.includes(name) : !VALUED.includes(name) || value === "")
-      throw new BuildError(`invalid tmpfs option [${JSON.stringify(name)} ${JSON.stringify(value ?? "")}]`, {
+      throw new BuildError(`invalid tmpfs option ${JSON.stringify(name)}`, {
         code: "MOUNT_OPTION",
         status: "InvalidArgument",
       });

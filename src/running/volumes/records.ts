@@ -44,7 +44,7 @@ export function createVolume(
 ): VolumeRecord {
   if (driver !== "" && driver !== "local")
     throw invalid(
-      `error looking up volume plugin ${driver}: plugin ${JSON.stringify(driver)} not found`,
+      `create ${name}: error looking up volume plugin ${driver}: plugin ${JSON.stringify(driver)} not found`,
       "the only driver is local",
     );
   const anonymous = name === "";
@@ -167,7 +167,7 @@ function tryReadVolume(root: string, name: string): VolumeRecord | undefined {
 
 function checkName(name: string): string {
   if (name.length === 1 && /^[a-zA-Z0-9]$/.test(name))
-    throw invalid("volume name is too short, names should be at least two alphanumeric characters");
+    throw invalid(`create ${name}: volume name is too short, names should be at least two alphanumeric characters`);
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name) || name.length > 255)
     throw invalid(
       `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
