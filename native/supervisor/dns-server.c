@@ -3,6 +3,7 @@
 // Counterpart: moby/libnetwork resolver.go.
 #include "dns-message.h"
 #include "dns-names.h"
+#include "dns-server.h"
 #include "net-loop.h"
 #include "net.h"
 
@@ -19,19 +20,14 @@
 
 #define TTL 600
 #define MAX_PENDING 256
-#define MAX_CLIENTS 64
-#define CLIENT_IDLE 10
 #define ATTEMPT_SECONDS 2
 #define ROUNDS 2
-#define MAX_TCP 65535
 
 // One question passed on. Over UDP it has a socket of its own, so that its port can't be guessed.
 struct pending {
   struct watch watch;
   bool used;
-  // Who asked: an address of the UDP socket, or a client.
   struct sockaddr_in from;
-  struct client *client;
   uint16_t id;
   size_t question_end;
   size_t server;
@@ -41,33 +37,9 @@ struct pending {
   uint8_t message[DNS_MAX_UDP];
 };
 
-// A TCP connection of the container; one question at a time.
-struct client {
-  struct watch watch;
-  time_t last;
-  size_t have;
-  // Questions and answers with their two bytes of length.
-  uint8_t in[2 + DNS_MAX_UDP];
-  uint8_t *out;
-  size_t out_length, out_sent;
-  // The connection to a server, while one is asked.
-  struct upstream *upstream;
-};
-
-struct upstream {
-  struct watch watch;
-  struct client *client;
-  size_t server;
-  size_t sent, have;
-  size_t question_end;
-  time_t deadline;
-  uint8_t *in;
-};
-
 static const struct net_config *config;
 static struct watch udp, tcp;
 static struct pending *pending[MAX_PENDING];
-static struct client *clients[MAX_CLIENTS];
 static struct endpoint host_servers[MAX_SERVERS];
 static size_t host_server_count;
 static struct timespec host_changed;
@@ -111,7 +83,7 @@ static void read_host_servers(void) {
   fclose(file);
 }
 
-static size_t server_count(void) {
+size_t dns_server_count(void) {
   if (!names_lead_out())
     return 0;
   if (config->has_servers)
@@ -120,12 +92,11 @@ static size_t server_count(void) {
   return host_server_count;
 }
 
-static const struct endpoint *server_at(size_t at) {
+const struct endpoint *dns_server_at(size_t at) {
   return config->has_servers ? &config->servers[at % config->server_count] : &host_servers[at % host_server_count];
 }
 
-// Answers what is ours to answer, into `out` of at least DNS_MAX_UDP bytes; 0 when others must be asked.
-static size_t answer_own(const uint8_t *message, const struct dns_query *query, uint8_t *out, size_t limit) {
+size_t dns_answer_own(const uint8_t *message, const struct dns_query *query, uint8_t *out, size_t limit) {
   static uint8_t addresses[MAX_ADDRESSES][4];
   static size_t turn;
   struct dns_answer answer;
@@ -184,10 +155,10 @@ static struct pending *pass_on(const struct pending *from) {
   size_t at = 0;
   while (at < MAX_PENDING && pending[at] != NULL)
     at++;
-  size_t servers = server_count();
+  size_t servers = dns_server_count();
   if (at == MAX_PENDING || servers == 0 || from->attempts >= servers * ROUNDS)
     return NULL;
-  const struct endpoint *server = server_at(from->attempts);
+  const struct endpoint *server = dns_server_at(from->attempts);
   int fd = socket(server->address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0 || (one = malloc(sizeof *one)) == NULL)
     goto fail;
@@ -214,7 +185,7 @@ static void next_server(struct pending *one) {
   struct pending again = *one;
   loop_close(&one->watch);
   while (pass_on(&again) == NULL) {
-    size_t servers = server_count();
+    size_t servers = dns_server_count();
     if (servers == 0 || ++again.attempts >= servers * ROUNDS) {
       give_up(&again);
       return;
@@ -235,7 +206,7 @@ static void upstream_udp_ready(struct watch *watch, uint32_t events) {
   if (!dns_is_reply(reply, (size_t)length, one->message, one->length, one->question_end))
     return;
   unsigned code = reply[3] & 15;
-  if ((code == DNS_SERVFAIL || code == DNS_REFUSED) && one->attempts < server_count()) {
+  if ((code == DNS_SERVFAIL || code == DNS_REFUSED) && one->attempts < dns_server_count()) {
     next_server(one);
     return;
   }
@@ -262,7 +233,7 @@ static void udp_ready(struct watch *watch, uint32_t events) {
       send_udp(&from, out, dns_refuse(out, message, (enum dns_code)parsed));
       continue;
     }
-    size_t own = answer_own(message, &query, out, query.udp_size);
+    size_t own = dns_answer_own(message, &query, out, query.udp_size);
     if (own > 0) {
       send_udp(&from, out, own);
       continue;
@@ -270,7 +241,7 @@ static void udp_ready(struct watch *watch, uint32_t events) {
     struct pending question = {.from = from, .id = query.id, .question_end = query.question_end, .length = (size_t)length};
     memcpy(question.message, message, (size_t)length);
     while (pass_on(&question) == NULL) {
-      size_t servers = server_count();
+      size_t servers = dns_server_count();
       if (servers == 0 || ++question.attempts >= servers * ROUNDS) {
         give_up(&question);
         break;
@@ -279,235 +250,10 @@ static void udp_ready(struct watch *watch, uint32_t events) {
   }
 }
 
-static void forget_upstream(struct watch *watch) {
-  struct upstream *one = (struct upstream *)watch;
-  free(one->in);
-  free(one);
-}
-
-static void drop_upstream(struct upstream *one) {
-  if (one->client != NULL)
-    one->client->upstream = NULL;
-  one->client = NULL;
-  loop_close(&one->watch);
-}
-
-static void forget_client(struct watch *watch) {
-  struct client *client = (struct client *)watch;
-  for (size_t at = 0; at < MAX_CLIENTS; at++) {
-    if (clients[at] == client)
-      clients[at] = NULL;
-  }
-  free(client->out);
-  free(client);
-}
-
-static void drop_client(struct client *client) {
-  if (client->upstream != NULL)
-    drop_upstream(client->upstream);
-  loop_close(&client->watch);
-}
-
-static void flush_client(struct client *client) {
-  while (client->out_sent < client->out_length) {
-    ssize_t sent = send(client->watch.fd, client->out + client->out_sent, client->out_length - client->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno != EAGAIN && errno != EINTR)
-        drop_client(client);
-      else
-        loop_change(&client->watch, EPOLLOUT);
-      return;
-    }
-    client->out_sent += (size_t)sent;
-  }
-  free(client->out);
-  client->out = NULL;
-  client->out_length = client->out_sent = 0;
-  loop_change(&client->watch, EPOLLIN);
-}
-
-// Answers the question at the front of the client's buffer and takes it out.
-static void reply_client(struct client *client, const uint8_t *bytes, size_t length) {
-  size_t used = 2 + (size_t)(client->in[0] << 8 | client->in[1]);
-  memmove(client->in, client->in + used, client->have - used);
-  client->have -= used;
-  client->out = malloc(length + 2);
-  if (client->out == NULL) {
-    drop_client(client);
-    return;
-  }
-  client->out[0] = (uint8_t)(length >> 8);
-  client->out[1] = (uint8_t)length;
-  memcpy(client->out + 2, bytes, length);
-  client->out_length = length + 2;
-  flush_client(client);
-}
-
-static void ask_upstream(struct client *client, size_t server, size_t question_end);
-static void serve_client(struct client *client);
-
-static void upstream_failed(struct upstream *one) {
-  struct client *client = one->client;
-  size_t server = one->server + 1, question_end = one->question_end;
-  drop_upstream(one);
-  if (client == NULL)
-    return;
-  ask_upstream(client, server, question_end);
-  serve_client(client);
-}
-
-static void upstream_tcp_ready(struct watch *watch, uint32_t events) {
-  struct upstream *one = (struct upstream *)watch;
-  struct client *client = one->client;
-  (void)events;
-  if (client == NULL)
-    return;
-  size_t length = 2 + (size_t)(client->in[0] << 8 | client->in[1]);
-  while (one->sent < length) {
-    ssize_t sent = send(watch->fd, client->in + one->sent, length - one->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno != EAGAIN && errno != EINTR)
-        upstream_failed(one);
-      return;
-    }
-    one->sent += (size_t)sent;
-  }
-  loop_change(watch, EPOLLIN);
-  ssize_t got = recv(watch->fd, one->in + one->have, 2 + MAX_TCP - one->have, MSG_DONTWAIT);
-  if (got <= 0) {
-    if (got == 0 || (errno != EAGAIN && errno != EINTR))
-      upstream_failed(one);
-    return;
-  }
-  one->have += (size_t)got;
-  size_t size = one->have < 2 ? 0 : (size_t)(one->in[0] << 8 | one->in[1]);
-  if (one->have < 2 || one->have < 2 + size)
-    return;
-  if (!dns_is_reply(one->in + 2, size, client->in + 2, length - 2, one->question_end)) {
-    upstream_failed(one);
-    return;
-  }
-  client->upstream = NULL;
-  one->client = NULL;
-  reply_client(client, one->in + 2, size);
-  loop_close(watch);
-  serve_client(client);
-}
-
-static void ask_upstream(struct client *client, size_t server, size_t question_end) {
-  struct upstream *one = NULL;
-  for (size_t servers = server_count(); server < servers; server++) {
-    const struct endpoint *to = server_at(server);
-    int fd = socket(to->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    one = fd < 0 ? NULL : calloc(1, sizeof *one);
-    if (one != NULL && (one->in = malloc(2 + MAX_TCP)) != NULL &&
-        (connect(fd, (const struct sockaddr *)&to->address, to->length) == 0 || errno == EINPROGRESS)) {
-      one->watch = (struct watch){.fd = fd, .ready = upstream_tcp_ready, .release = forget_upstream};
-      one->client = client;
-      one->server = server;
-      one->question_end = question_end;
-      one->deadline = loop_now() + 2 * ATTEMPT_SECONDS;
-      if (loop_add(&one->watch, EPOLLIN | EPOLLOUT) == 0) {
-        client->upstream = one;
-        // While a server is asked, the client is only watched for its end.
-        loop_change(&client->watch, 0);
-        return;
-      }
-    }
-    if (one != NULL)
-      free(one->in);
-    free(one);
-    if (fd >= 0)
-      close(fd);
-  }
-  uint8_t refusal[512];
-  struct dns_query query;
-  size_t length = (size_t)(client->in[0] << 8 | client->in[1]);
-  if (dns_parse(client->in + 2, length, &query) == 0)
-    reply_client(client, refusal, dns_refuse_query(refusal, client->in + 2, &query, DNS_SERVFAIL));
-}
-
-// Handles the whole questions that have come, until one has to wait.
-static void serve_client(struct client *client) {
-  static uint8_t out[MAX_TCP];
-  while (!client->watch.closed && client->upstream == NULL && client->out == NULL && client->have >= 2) {
-    size_t length = (size_t)(client->in[0] << 8 | client->in[1]);
-    if (length > DNS_MAX_UDP || length < DNS_HEADER) {
-      drop_client(client);
-      return;
-    }
-    if (client->have < 2 + length)
-      return;
-    struct dns_query query;
-    int parsed = dns_parse(client->in + 2, length, &query);
-    if (parsed < 0) {
-      drop_client(client);
-      return;
-    }
-    size_t own = parsed > 0 ? dns_refuse(out, client->in + 2, (enum dns_code)parsed) : answer_own(client->in + 2, &query, out, sizeof out);
-    if (own > 0)
-      reply_client(client, out, own);
-    else
-      ask_upstream(client, 0, query.question_end);
-  }
-}
-
-static void client_ready(struct watch *watch, uint32_t events) {
-  struct client *client = (struct client *)watch;
-  client->last = loop_now();
-  if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
-    drop_client(client);
-    return;
-  }
-  if (client->out != NULL)
-    flush_client(client);
-  if (!watch->closed && (events & EPOLLIN) != 0 && client->upstream == NULL && client->out == NULL) {
-    ssize_t got = recv(watch->fd, client->in + client->have, sizeof client->in - client->have, MSG_DONTWAIT);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-      drop_client(client);
-      return;
-    }
-    client->have += got < 0 ? 0 : (size_t)got;
-  }
-  serve_client(client);
-}
-
-static void tcp_ready(struct watch *watch, uint32_t events) {
-  (void)events;
-  int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd < 0)
-    return;
-  size_t at = 0;
-  while (at < MAX_CLIENTS && clients[at] != NULL)
-    at++;
-  struct client *client = at == MAX_CLIENTS ? NULL : calloc(1, sizeof *client);
-  if (client == NULL) {
-    close(fd);
-    return;
-  }
-  client->watch = (struct watch){.fd = fd, .ready = client_ready, .release = forget_client};
-  client->last = loop_now();
-  if (loop_add(&client->watch, EPOLLIN) != 0) {
-    close(fd);
-    free(client);
-    return;
-  }
-  clients[at] = client;
-}
-
 static void tick(time_t now) {
   for (size_t at = 0; at < MAX_PENDING; at++) {
     if (pending[at] != NULL && !pending[at]->watch.closed && now > pending[at]->deadline)
       next_server(pending[at]);
-  }
-  for (size_t at = 0; at < MAX_CLIENTS; at++) {
-    struct client *client = clients[at];
-    if (client == NULL || client->watch.closed)
-      continue;
-    if (client->upstream != NULL && now > client->upstream->deadline)
-      upstream_failed(client->upstream);
-    else if (client->upstream == NULL && now > client->last + CLIENT_IDLE)
-      drop_client(client);
   }
 }
 
@@ -515,8 +261,9 @@ void dns_serve(const struct net_config *with) {
   config = with;
   names_open(with->networks_fd, with->container);
   udp.ready = udp_ready;
-  tcp.ready = tcp_ready;
+  tcp.ready = dns_tcp_ready;
   loop_add(&udp, EPOLLIN);
   loop_add(&tcp, EPOLLIN);
   loop_on_tick(tick);
+  loop_on_tick(dns_tcp_tick);
 }

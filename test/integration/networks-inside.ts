@@ -26,6 +26,7 @@ import {
   removeNetwork,
   sweepNetworks,
 } from "../../src/running/networks/index.ts";
+import { lookUp, query, rawUdp, resolver } from "./dns-tools.ts";
 import { Member, type MemberOptions } from "./network-members.ts";
 
 const helper = process.env["SLIPWAY_NET_HELPER"]!;
@@ -113,13 +114,6 @@ async function ask(port: number, host: string): Promise<string> {
   return text.trim();
 }
 
-/** Addresses that a name has inside, in the order of the answer. */
-function lookUp(member: Member, name: string, type = "4"): string[] {
-  const script = `const r=new (require("dns").promises.Resolver)({timeout:3000,tries:1});r.setServers(["127.0.0.11"]);
-    r.${type === "ptr" ? "reverse" : type === "6" ? "resolve6" : "resolve4"}(process.argv[1]).then((a)=>console.log(a.join(" ")),(e)=>console.log(e.code))`;
-  return member.run(process.execPath, "-e", script, name).trim().split(" ");
-}
-
 test("names and aliases of a network resolve, in any case and with the network's name", async () => {
   await createNetwork(root, { name: "shop" });
   const web = await start({ name: "web", networks: ["shop"], aliases: ["www", "Shop.Example"] });
@@ -168,7 +162,7 @@ test("sixty replicas: cut short over UDP, whole over TCP", async () => {
 });
 
 test("what nobody here is called goes to the host's resolver, on its loopback; over TCP too", async () => {
-  const asked = await resolver("127.0.0.53");
+  const asked = await resolver("127.0.0.53", children);
   const client = await start({ name: "client" });
   assert.deepEqual(lookUp(client, "www.example.org"), ["198.51.100.7"]);
   assert.deepEqual(lookUp(client, "big.example.org").length, 100, "a long answer comes over TCP");
@@ -184,7 +178,7 @@ test("what nobody here is called goes to the host's resolver, on its loopback; o
 });
 
 test("an internal network asks nobody else, reaches nothing and publishes nothing", async () => {
-  const asked = await resolver("127.0.0.53");
+  const asked = await resolver("127.0.0.53", children);
   await createNetwork(root, { name: "vault", internal: true });
   const client = await start({ name: "client", networks: ["vault"], network: publish("8080:80") });
   assert.deepEqual(client.plan.ports, []);
@@ -267,8 +261,6 @@ test("published ports answer on every address of the host, from inside and outsi
 
 test("the sender's address: kept from outside, and masqueraded on the way out", async () => {
   const web = await start({ name: "web", network: publish("8080:80") });
-  const log = join(home, "peers");
-  writeFileSync(join(home, "peer.sh"), `#!/bin/sh\necho "$NCAT_REMOTE_ADDR$REMOTE_ADDR" >> ${log}\n`);
   const script = `require("net").createServer((s)=>{s.on("error",()=>{});s.end(s.remoteAddress+"\\n")}).listen(+process.argv[1],"0.0.0.0",()=>console.log("up"))`;
   const server = await web.serve(process.execPath, "-e", script, "80");
   await once(server.stdout!, "data");
@@ -282,9 +274,7 @@ test("the sender's address: kept from outside, and masqueraded on the way out", 
 });
 
 test("UDP ports, with replies from the address that was asked", async () => {
-  const web = await start({ name: "dns", network: publish("5300:53/udp") });
   const script = `const s=require("dgram").createSocket("udp4");s.on("message",(m,r)=>s.send("re:"+m,r.port,r.address));s.bind(5353,"0.0.0.0",()=>console.log("up"))`;
-  await web.stop();
   const server = await start({ name: "udp", network: publish("5300:5353/udp") });
   const child = await server.serve(process.execPath, "-e", script);
   await once(child.stdout!, "data");
@@ -405,7 +395,7 @@ test("a container on two networks has an address, names and neighbours on each",
 });
 
 test("networks joined and left while running", async () => {
-  const asked = await resolver("127.0.0.53");
+  const asked = await resolver("127.0.0.53", children);
   await createNetwork(root, { name: "vault", internal: true });
   await createNetwork(root, { name: "front" });
   const web = await start({ name: "web", networks: ["vault"] });
@@ -608,40 +598,4 @@ function hasNft(): boolean {
   } catch {
     return false;
   }
-}
-
-/** A query message. */
-function query(name: string, type: number): Buffer {
-  const labels = name.split(".").map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]));
-  return Buffer.concat([Buffer.from([1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]), ...labels, Buffer.from([0, 0, type, 0, 1])]);
-}
-
-async function rawUdp(member: Member, message: Buffer): Promise<Buffer> {
-  const script = `const s=require("dgram").createSocket("udp4");s.on("message",(m)=>{console.log(m.toString("hex"));process.exit()});s.send(Buffer.from(process.argv[1],"hex"),53,"127.0.0.11")`;
-  return Promise.resolve(
-    Buffer.from(member.run(process.execPath, "-e", script, message.toString("hex")).trim(), "hex"),
-  );
-}
-
-/** A resolver of the host on port 53; resolves with what it was asked. `big.…` is only answered whole over TCP. */
-async function resolver(address: string): Promise<Set<string>> {
-  const script = `const asked=(p,n)=>console.log(p+" "+n);
-    const parse=(m)=>{let at=12,n=[];while(m[at]){n.push(m.toString("latin1",at+1,at+1+m[at]));at+=m[at]+1}return{name:n.join("."),end:at+5}};
-    const answer=(m,p)=>{const{name,end}=parse(m);asked(p,name);const many=name.startsWith("big")?100:1;const cut=p==="udp"&&many>1;
-      const h=Buffer.from(m.subarray(0,end));h[2]=0x81|(cut?2:0);h[3]=0x80;h.writeUInt16BE(cut?0:many,6);h.writeUInt16BE(0,10);
-      const rr=[];for(let i=0;i<(cut?0:many);i++)rr.push(Buffer.from([0xc0,12,0,1,0,1,0,0,0,9,0,4,198,51,100,7+i]));return Buffer.concat([h,...rr])};
-    const u=require("dgram").createSocket("udp4");u.on("message",(m,r)=>u.send(answer(m,"udp"),r.port,r.address));
-    require("net").createServer((s)=>{let b=Buffer.alloc(0);s.on("error",()=>{});s.on("data",(d)=>{b=Buffer.concat([b,d]);if(b.length>2&&b.length>=2+b.readUInt16BE(0)){const a=answer(b.subarray(2),"tcp");const l=Buffer.alloc(2);l.writeUInt16BE(a.length);s.write(Buffer.concat([l,a]));b=Buffer.alloc(0)}})}).listen(53,process.argv[1],()=>u.bind(53,process.argv[1],()=>console.log("up")))`;
-  const child = spawn(process.execPath, ["-e", script, address], { stdio: ["ignore", "pipe", "inherit"] });
-  children.push(child);
-  const asked = new Set<string>();
-  await once(child.stdout, "data");
-  child.stdout.on("data", (chunk: Buffer) =>
-    chunk
-      .toString()
-      .trim()
-      .split("\n")
-      .forEach((line) => asked.add(line)),
-  );
-  return asked;
 }

@@ -193,12 +193,6 @@ export async function dropBridge(root: string, network: NetworkRecord): Promise<
   rmSync(filterPath(root, network), { force: true });
 }
 
-/** What the rules of a network that is up are made with; undefined while it is not. */
-export function filterOf(root: string, network: NetworkRecord): Filter | undefined {
-  const noted = tryRead(filterPath(root, network));
-  return noted === undefined ? undefined : parseFilter(noted);
-}
-
 function filterPath(root: string, { id }: NetworkRecord): string {
   return join(networkDir(root, id), "filter");
 }

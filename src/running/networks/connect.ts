@@ -17,9 +17,10 @@ import {
   writeMember,
 } from "./members.ts";
 import { withNetworksLocked } from "./network-lock.ts";
-import { claimEndpoint, deviceLines, resolveNetwork, wireLines, wireName } from "./plan.ts";
+import { claimEndpoint, resolveNetwork } from "./plan.ts";
 import { type NetworkRecord, readRecords, tryRead } from "./records.ts";
 import type { Endpoint, EndpointRequest } from "./types.ts";
+import { deviceLines, wireLines, wireName } from "./wiring.ts";
 
 /** A container that runs. */
 export interface RunningContainer {

@@ -1,7 +1,6 @@
 // What the start of a container does for its network: claims addresses and ports, makes missing bridges, and writes the scripts and the
 // helper's configuration that the supervisor carries out. Everything claimed is bound to a lock that the supervisor takes over.
 
-import { createHash } from "node:crypto";
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError } from "../../base/index.ts";
@@ -27,12 +26,10 @@ import { applyCommand, dnsRules, type Filter, portRemoval, portRules } from "./n
 import { withNetworksLocked } from "./network-lock.ts";
 import { allocatePorts, hostHasIpv6 } from "./ports.ts";
 import {
-  bridgeName,
   DEFAULT_NETWORK,
   findRecord,
   HOST_RECORD,
   type NetworkRecord,
-  networksDir,
   NONE_RECORD,
   readRecords,
   tryRead,
@@ -47,6 +44,7 @@ import type {
   PortRequest,
   PublishedPort,
 } from "./types.ts";
+import { helperText } from "./wiring.ts";
 
 /** Where the DNS server listens when packet rules lead there: above the ports that systems give out. */
 const DNS_PORT = 61053;
@@ -320,72 +318,4 @@ function claimPorts(
     if (other !== undefined && other.ports.length > 0 && isLive(root, id)) others.push(other);
   }
   return allocatePorts({ requests, others, containerName, containerId, ipv6: hostHasIpv6() });
-}
-
-/** Name of the host's end of a container's wire to a network. */
-export function wireName(containerId: string, networkId: string): string {
-  return `swv-${createHash("sha256").update(`${containerId} ${networkId}`).digest("hex").slice(0, 11)}`;
-}
-
-/** Lines of `ip -batch` in the host's namespace that put one end on the bridge and the other into the container. */
-export function wireLines(options: {
-  network: NetworkRecord;
-  endpoint: Endpoint;
-  containerId: string;
-  device: string;
-  netns: string;
-}): string {
-  const wire = wireName(options.containerId, options.network.id);
-  return [
-    `link add name ${wire} type veth peer name ${options.device} address ${options.endpoint.macAddress} netns ${options.netns}`,
-    `link set dev ${wire} addrgenmode none master ${bridgeName(options.network)} up`,
-    "",
-  ].join("\n");
-}
-
-/** Lines of `ip -batch` in the container's namespace that give a device its address. */
-export function deviceLines({ ipAddress, prefixLength }: Endpoint, device: string): string {
-  return [
-    `link set dev ${device} addrgenmode none`,
-    `address add ${ipAddress}/${prefixLength} broadcast + dev ${device}`,
-    `link set dev ${device} up`,
-    "",
-  ].join("\n");
-}
-
-function helperText(options: {
-  root: string;
-  containerId: string;
-  containerName: string;
-  joined: readonly Joined[];
-  /** Of the default route. */
-  gateway: string | undefined;
-  dnsPort: number;
-  upstreams: readonly string[] | undefined;
-  forwarded: readonly { protocol: string; hostIp: string; hostPort: number; address: string; containerPort: number }[];
-}): string {
-  const { root, containerId, containerName, joined, gateway, dnsPort, upstreams, forwarded } = options;
-  return [
-    `networks ${networksDir(root)}`,
-    `container ${containerId}`,
-    `name ${containerName}`,
-    ...joined.map(({ network, endpoint }, at) =>
-      [
-        "wire",
-        wireName(containerId, network.id),
-        `eth${at}`,
-        bridgeName(network),
-        endpoint.macAddress,
-        endpoint.ipAddress,
-        endpoint.prefixLength,
-      ].join(" "),
-    ),
-    ...(gateway === undefined ? [] : [`gateway ${gateway}`]),
-    `dns-port ${dnsPort}`,
-    ...(upstreams ?? []).map((server) => `upstream ${server}`),
-    ...forwarded.map(
-      (each) => `proxy ${each.protocol} ${each.hostIp} ${each.hostPort} ${each.address} ${each.containerPort}`,
-    ),
-    "",
-  ].join("\n");
 }
