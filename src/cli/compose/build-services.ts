@@ -20,6 +20,11 @@ export interface BuildServicesOptions {
   /** `KEY.NAME=VALUE` as bake's `--set` has them, for every target. */
   readonly overrides?: readonly string[];
   readonly quiet?: boolean;
+  /**
+   * Images with a name of their own are made as a registry wants them, so that the digest that is tested is the one that is pushed.
+   * Otherwise they are kept as the build left them, which is faster.
+   */
+  readonly forPush?: boolean;
 }
 
 /** Builds them, all at once. Resolves with the exit code, having said what is wrong. */
@@ -27,7 +32,7 @@ export async function buildServices(
   invocation: Invocation,
   loaded: LoadedProject,
   names: readonly string[],
-  { words = [], overrides = [], quiet = false }: BuildServicesOptions = {},
+  { words = [], overrides = [], quiet = false, forPush = false }: BuildServicesOptions = {},
 ): Promise<number> {
   const { project, document, host, environment } = loaded;
   // Whose folder paths start at is the project's.
@@ -40,6 +45,9 @@ export async function buildServices(
     if (target === undefined || runs === undefined) continue;
     const image = imageOf(runs, project);
     target.tags = [image, ...(target.tags ?? []).filter((each) => each !== image)];
+    if (forPush && runs.image !== "" && (target.output ?? []).length === 0) {
+      target.output = [{ type: "image", attributes: { compression: "gzip" }, dest: "" }];
+    }
     if ((target.platforms ?? []).length === 0 && runs.platform !== "") target.platforms = [runs.platform];
   }
   const wanted = names.map(targetName);

@@ -82,7 +82,12 @@ export async function runBuild(invocation: Invocation): Promise<number> {
     return at < 0 ? `args.${text}=${shell.env[text] ?? ""}` : `args.${text}`;
   });
   if (flags.string("ssh") !== "") overrides.push(`ssh=${flags.string("ssh")}`);
-  return await buildServices(invocation, loaded, names, { words, overrides, quiet: flags.bool("quiet") });
+  return await buildServices(invocation, loaded, names, {
+    words,
+    overrides,
+    quiet: flags.bool("quiet"),
+    forPush: true,
+  });
 }
 
 export function runPull(invocation: Invocation): Promise<number> {

@@ -11,6 +11,8 @@ export interface PrepareOptions {
   readonly pull: "always" | "missing" | "never" | "build" | undefined;
   readonly quietPull?: boolean;
   readonly quietBuild?: boolean;
+  /** What is built is to be pushed once it is tested. */
+  readonly forPush?: boolean;
 }
 
 /** `--build`, `--no-build`, `--pull` of a command line. @throws Error for those that exclude each other. */
@@ -56,5 +58,6 @@ export async function prepareImages(
   return await buildServices(session.invocation, session.loaded!, plan.build, {
     words,
     quiet: options.quietBuild === true,
+    forPush: options.forPush === true,
   });
 }

@@ -26,7 +26,8 @@ export async function runUp(invocation: Invocation): Promise<number> {
     const services = chosen(session, args, flags.bool("no-deps"));
     if (from !== "" && !services.has(from)) throw new Error(`no such service: ${from}`);
     const options = { ...upOptions(invocation), scale };
-    if (!detached) return await runAttached(session, { services, options, prepare });
+    if (!detached)
+      return await runAttached(session, { services, options, prepare: { ...prepare, forPush: from !== "" } });
     const code = await prepareImages(session, services, prepare);
     if (code !== 0) return code;
     const work = session.work();
