@@ -1,4 +1,4 @@
-// `npm run bench`: the comparison with every peer (`compare.ts`); `ci`, `containers`, `daemon` and `fleet` are programs of their own, and `bare [NAME…]` is the older
+// `npm run bench`: the comparison with every peer (`compare.ts`); `ci`, `compose`, `containers`, `daemon` and `fleet` are programs of their own, and `bare [NAME…]` is the older
 // short table of promises against bare tools.
 // Needs root, a few GB of disk, and nothing else running on the machine.
 
@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { benchCi } from "./ci/run.ts";
+import { benchCompose } from "./compose/run.ts";
 import { benchContainers } from "./containers/run.ts";
 import { compare } from "./compare.ts";
 import { benchDaemon } from "./daemon/run.ts";
@@ -215,6 +216,7 @@ try {
   const names = process.argv.slice(2);
   if (names[0] === "bare") benchBuilds(names.slice(1));
   else if (names[0] === "ci") await benchCi(names.slice(1), slipway);
+  else if (names[0] === "compose") await benchCompose(Number(names[1] ?? 5));
   else if (names[0] === "containers") await benchContainers(Number(names[1] ?? 20));
   else if (names[0] === "daemon") await benchDaemon(names.slice(1), folder, slipway);
   else if (names[0] === "fleet") console.log(fleetTable());

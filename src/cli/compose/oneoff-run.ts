@@ -9,7 +9,7 @@ import type { Invocation } from "../command.ts";
 import { prepareImages, prepareOptions } from "./prepare.ts";
 import { checkServices, withProject } from "./session.ts";
 import type { Session } from "./session.ts";
-import { withTerminal } from "./terminal.ts";
+import { followSize, rawTerminal } from "../terminal.ts";
 
 export async function runOneOff(invocation: Invocation): Promise<number> {
   const { flags, args, shell } = invocation;
@@ -82,7 +82,9 @@ async function attachedRun(
       },
     },
   });
-  return (await withTerminal(shell, attached!, how)) ?? 0;
+  using _raw = how.tty && how.interactive ? rawTerminal() : undefined;
+  using _size = how.tty ? followSize(attached!) : undefined;
+  return (await attached!.ended) ?? 0;
 }
 
 /** The service as the command line changes it. */

@@ -35,7 +35,17 @@ interface Contestant {
   readonly name: string;
   compose(cwd: string, argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Ran>;
   /** Service, running or not, exit code, of all containers of a project. */
-  states(project: string): Promise<{ service: string; running: boolean; code: number }[]>;
+  states(project: string): Promise<State[]>;
+  /** What each container of a project has said. */
+  logs(project: string): Promise<{ service: string; stdout: string; stderr: string }[]>;
+  /** Takes everything of a project away. */
+  down(project: string): Promise<void>;
+}
+
+interface State {
+  readonly service: string;
+  readonly running: boolean;
+  readonly code: number;
 }
 
 const home = mkdtempSync(join(tmpdir(), "slipway-compose-diff-"));
@@ -71,6 +81,25 @@ const slipway: Contestant = {
         code: ExitCode,
       }));
   },
+  logs: async (project) => {
+    const { stdout, stderr } = await slipway.compose(home, ["-p", project, "logs", "--no-color"], {});
+    const said = new Map<string, { service: string; stdout: string; stderr: string }>();
+    for (const [stream, text] of [
+      ["stdout", stdout],
+      ["stderr", stderr],
+    ] as const) {
+      for (const line of text.split("\n")) {
+        const [, service = "", rest = ""] = /^(\S+?)(?:-\d+)?\s+\| ?(.*)$/.exec(line) ?? [];
+        if (service === "") continue;
+        if (!said.has(service)) said.set(service, { service, stdout: "", stderr: "" });
+        said.get(service)![stream] += `${rest}\n`;
+      }
+    }
+    return [...said.values()];
+  },
+  down: async (project) => {
+    await slipway.compose(home, ["-p", project, "down", "-v", "-t", "1", "--remove-orphans"], {});
+  },
 };
 
 const dockerCompose: Contestant = {
@@ -83,8 +112,7 @@ const dockerCompose: Contestant = {
       ...env,
     }),
   states: async (project) => {
-    const filter = ["--filter", `label=com.docker.compose.project=${project}`];
-    const ids = (await docker.docker(["ps", "-aq", ...filter])).stdout.split("\n").filter((each) => each !== "");
+    const ids = lines((await docker.docker(["ps", "-aq", ...ofProject(project)])).stdout);
     if (ids.length === 0) return [];
     const format = '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Status}} {{.State.ExitCode}}';
     const { stdout } = await docker.docker(["inspect", "--format", format, ...ids]);
@@ -98,7 +126,37 @@ const dockerCompose: Contestant = {
         code: Number(code),
       }));
   },
+  // By the engine's own command: docker-compose takes a second to start.
+  logs: async (project) => {
+    const format = '{{.ID}} {{.Label "com.docker.compose.service"}}';
+    const { stdout } = await docker.docker(["ps", "-a", "--format", format, ...ofProject(project)]);
+    return await Promise.all(
+      lines(stdout).map(async (line) => {
+        const [id = "", service = ""] = line.split(" ");
+        const { stdout: out, stderr } = await docker.docker(["logs", id]);
+        return { service, stdout: out, stderr };
+      }),
+    );
+  },
+  down: async (project) => {
+    const filter = ofProject(project);
+    const remove = async (list: readonly string[], rm: readonly string[]) => {
+      const ids = lines((await docker.docker([...list, "-q", ...filter])).stdout);
+      if (ids.length > 0) await docker.docker([...rm, ...ids]);
+    };
+    await remove(["ps", "-a"], ["rm", "-fv"]);
+    await remove(["network", "ls"], ["network", "rm"]);
+    await remove(["volume", "ls"], ["volume", "rm"]);
+  },
 };
+
+function ofProject(project: string): string[] {
+  return ["--filter", `label=com.docker.compose.project=${project}`];
+}
+
+function lines(text: string): string[] {
+  return text.split("\n").filter((each) => each !== "");
+}
 
 before(async () => {
   execFileSync("ip", ["link", "set", "lo", "up"]);
@@ -171,7 +229,7 @@ async function see(contestant: Contestant, each: ComposeCase, project: string): 
     if (each.fetch !== undefined) then.push(await fetched(each.fetch));
     for (const argv of each.then ?? []) then.push(await followUp(argv, { run, contestant, project }));
     const isDetached = words.includes("-d");
-    const lines = isDetached ? {} : await linesOf(run, each.quiet ?? []);
+    const lines = isDetached ? {} : await linesOf(contestant, project, each.quiet ?? []);
     const states = isDetached ? [] : await contestant.states(project);
     const codes = Object.fromEntries(
       [...Map.groupBy(states, ({ service }) => service)].map(([service, all]) => [
@@ -182,7 +240,7 @@ async function see(contestant: Contestant, each: ComposeCase, project: string): 
     if (process.env["SLIPWAY_DIFF_DEBUG"] !== undefined) console.log(contestant.name, up);
     return { code: up.code, lines, codes, then };
   } finally {
-    await run(["down", "-v", "-t", "2", "--remove-orphans"]);
+    await contestant.down(project);
   }
 }
 
@@ -205,7 +263,7 @@ async function followUp(argv: readonly string[], { run, contestant, project }: F
       return (await contestant.states(project)).map(({ service, code }) => [service, code]);
     case "logs-of":
       return [
-        await linesOf(run, []),
+        await linesOf(contestant, project, []),
         (await contestant.states(project)).map(({ service, running, code }) => [service, running, running ? 0 : code]),
       ];
     default: {
@@ -215,19 +273,20 @@ async function followUp(argv: readonly string[], { run, contestant, project }: F
   }
 }
 
-/** What each service said, by `logs`: the names in front are told apart, not compared. */
-async function linesOf(run: FollowUp["run"], quiet: readonly string[]): Promise<Record<string, string[]>> {
-  const { stdout, stderr } = await run(["logs", "--no-color"]);
-  const text = quiet.some((each) => each.endsWith(":stderr")) ? stdout : stdout + stderr;
-  const lines: Record<string, string[]> = {};
-  for (const line of text.split("\n")) {
-    const match = /^(\S+?)(?:[-_]\d+)?\s+\| ?(.*)$/.exec(line.replaceAll("\r", ""));
-    if (match === null) continue;
-    const [, service = "", said = ""] = match;
-    if (!quiet.includes(service) && said !== "wget: bad address 'db:8000'") (lines[service] ??= []).push(said);
+/** What each service said; who is in `quiet` is not compared, nor the streams of `SERVICE:stderr`. */
+async function linesOf(
+  contestant: Contestant,
+  project: string,
+  quiet: readonly string[],
+): Promise<Record<string, string[]>> {
+  const found: Record<string, string[]> = {};
+  for (const { service, stdout, stderr } of await contestant.logs(project)) {
+    if (quiet.includes(service)) continue;
+    const text = quiet.includes(`${service}:stderr`) ? stdout : stdout + stderr;
+    (found[service] ??= []).push(...lines(text.replaceAll("\r", "")));
   }
-  for (const all of Object.values(lines)) all.sort();
-  return lines;
+  for (const all of Object.values(found)) all.sort();
+  return Object.fromEntries(Object.entries(found).filter(([, all]) => all.length > 0));
 }
 
 function fetched(url: string): Promise<string> {
@@ -260,8 +319,10 @@ suite("the same compose files under docker-compose and under slipway", { concurr
   for (const [at, each] of chosen.entries()) {
     test(each.name, async () => {
       const project = `diff${at}`;
-      const expected = await see(dockerCompose, each, project);
-      const actual = await see(slipway, each, project);
+      // A port of the host is for one of them at a time.
+      const first = see(dockerCompose, each, project);
+      if (each.fetch !== undefined) await first;
+      const [expected, actual] = await Promise.all([first, see(slipway, each, project)]);
       assert.deepEqual(actual, expected);
     });
   }
