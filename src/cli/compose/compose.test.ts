@@ -77,8 +77,10 @@ test("by its name alone, where there are no files", async () => {
   const missing = await here.compose("ps");
   assert.equal(missing.code, 1);
   assert.match(missing.stderr, /^ERROR: no configuration file provided: not found\nhint: compose.yaml/);
-  await here.compose("-p", "p", "down");
+  const down = await here.compose("-p", "p", "down", "--remove-orphans");
+  assert.equal(down.code, 0, down.stderr);
   assert.deepEqual(here.machine.statuses(), []);
+  assert.deepEqual(here.machine.networkRows, []);
   assert.equal(here.machine.log.filter((line) => line.startsWith("remove ")).at(0), "remove p-b-1");
 });
 

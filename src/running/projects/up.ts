@@ -39,8 +39,9 @@ export async function createProject(
   return { ...converged, images };
 }
 
-/** Containers of the project whose service is none of it any more. */
+/** Containers of the project whose service is none of it any more; none where only its name is known. */
 export function orphansOf({ project }: Pick<Work, "project">, members: readonly Member[]): Member[] {
+  if (project.files.length === 0 && project.services.size === 0) return [];
   return members.filter(
     ({ service, oneoff }) => !oneoff && !project.services.has(service) && !project.disabled.has(service),
   );
