@@ -7,6 +7,7 @@ import { BuildError } from "../../base/index.ts";
 import { maskedPaths, readonlyPaths, standardDevices } from "../../engine/executor/index.ts";
 import type { ProcessUser } from "../../engine/executor/index.ts";
 import type { ContainerMount } from "../volumes/index.ts";
+import type { ContainerConfig } from "./types.ts";
 import type { ContainerRecord } from "./container-store.ts";
 import type { Security } from "./security.ts";
 import { cgroupPath } from "./start-file.ts";
@@ -52,7 +53,6 @@ export function containerSpec(parts: SpecParts): Record<string, unknown> {
     }),
     root: { path: join(dir, "rootfs"), readonly: config.readOnlyRoot ?? false },
     hostname: config.utsMode === "host" ? undefined : record.effective.hostname,
-    ...(config.domainname === undefined || config.domainname === "" ? {} : { domainname: config.domainname }),
     mounts: mountsOf(parts),
     ...(config.annotations === undefined ? {} : { annotations: config.annotations }),
     linux: {
@@ -60,7 +60,7 @@ export function containerSpec(parts: SpecParts): Record<string, unknown> {
       cgroupsPath: cgroupPath(record),
       resources: resourcesOf(config.resources ?? {}, devices),
       ...(devices.nodes.length > 0 ? { devices: devices.nodes } : {}),
-      ...(config.sysctls === undefined ? {} : { sysctl: config.sysctls }),
+      sysctl: sysctlsOf(config),
       ...(security.openPaths ? {} : { maskedPaths, readonlyPaths }),
       ...(security.seccomp === undefined ? {} : { seccomp: security.seccomp }),
     },
@@ -292,4 +292,11 @@ function resourcesOf(asked: ContainerResources, devices: Devices): Record<string
 function compact(value: Record<string, unknown>): Record<string, unknown> | undefined {
   const entries = Object.entries(value).filter(([, each]) => each !== undefined && each !== "");
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
+}
+
+/** The domain name goes in as docker gives it: runtimes of 2023 do not know the field for it. */
+function sysctlsOf({ domainname, sysctls, utsMode }: ContainerConfig): Record<string, string> {
+  const own =
+    domainname === undefined || domainname === "" || utsMode === "host" ? {} : { "kernel.domainname": domainname };
+  return { ...own, ...sysctls };
 }

@@ -105,7 +105,6 @@ export const composeCases: readonly ComposeCase[] = [
   {
     name: "services start in their order",
     yaml: `services:\n${service("main", `command: ${sh("sleep 0.6; cat /d/order")}\nvolumes: ["d:/d"]\ndepends_on: [b]`)}${service("b", `command: ${sh("echo b >> /d/order")}\nvolumes: ["d:/d"]\ndepends_on: [a]`)}${service("a", `command: ${sh("echo a >> /d/order")}\nvolumes: ["d:/d"]`)}volumes: {d: {}}\n`,
-    main: "main",
   },
   {
     name: "one waits for health",
