@@ -7,11 +7,10 @@ import { BuildError } from "../../base/index.ts";
 import { maskedPaths, readonlyPaths, standardDevices } from "../../engine/executor/index.ts";
 import type { ProcessUser } from "../../engine/executor/index.ts";
 import type { ContainerMount } from "../volumes/index.ts";
-import type { ContainerConfig } from "./types.ts";
 import type { ContainerRecord } from "./container-store.ts";
 import type { Security } from "./security.ts";
 import { cgroupPath } from "./start-file.ts";
-import type { ContainerResources } from "./types.ts";
+import type { ContainerConfig, ContainerResources } from "./types.ts";
 
 export interface SpecParts {
   readonly record: ContainerRecord;
