@@ -1,5 +1,6 @@
 // `slipway-supervisor net CONFIG`: wires the container to its networks and binds in both namespaces as root, becomes nobody, says `ok` on standard output, serves until killed.
 // Descriptor 3 is the container's network namespace; the process's own is the host's. An error is one line on standard output.
+#include "net-flows.h"
 #include "net-loop.h"
 #include "net.h"
 
@@ -76,7 +77,10 @@ int net_main(int argc, char **argv) {
   int wired = wire_up(&config, host_netns, error, sizeof error);
   close(host_netns);
   close(CONTAINER_NETNS);
-  if (wired != 0 || proxy_listen(&config, error, sizeof error) != 0 || become_nobody(error, sizeof error) != 0)
+  if (wired != 0 || proxy_listen(&config, error, sizeof error) != 0)
+    return fail(error);
+  flows_forget(&config);
+  if (become_nobody(error, sizeof error) != 0)
     return fail(error);
   dns_serve(&config);
   dprintf(STDOUT_FILENO, "ok\n");

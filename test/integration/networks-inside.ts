@@ -1,118 +1,26 @@
-// Networks with real bridges, rules, DNS and proxies. Started by networks.test.ts in a network and mount namespace of its own, so that
-// nothing of this machine's network is touched. The host of these tests is that namespace, with one more that plays the outside.
+// Names, addresses, several networks at once, and what the dead leave: on real bridges with real rules and DNS. Started by networks.test.ts.
 
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { createSocket } from "node:dgram";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   connectNetwork,
-  renameInNetworks,
   createNetwork,
   disconnectNetwork,
   endpointsOf,
-  networkFindings,
-  networkMembers,
   leaveNetworks,
   listNetworks,
-  parsePortSpec,
-  pruneNetworks,
+  networkFindings,
+  networkMembers,
   removeNetwork,
   sweepNetworks,
 } from "../../src/running/networks/index.ts";
 import { lookUp, query, rawUdp, resolver } from "./dns-tools.ts";
-import { Member, type MemberOptions } from "./network-members.ts";
-
-const helper = process.env["SLIPWAY_NET_HELPER"]!;
-const HOST = "192.0.2.1";
-const OUTSIDE = "192.0.2.2";
-let home: string;
-let root: string;
-let outside: ChildProcess;
-const members: Member[] = [];
-const children: ChildProcess[] = [];
-
-before(async () => {
-  home = mkdtempSync(join(tmpdir(), "slipway-networks-"));
-  root = join(home, "state");
-  mkdirSync(root);
-  outside = spawn("unshare", ["-n", "sh", "-c", "ip link set lo up && echo up && exec sleep 600"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  await once(outside.stdout!, "data");
-  ip("link set lo up");
-  ip(`link add out0 type veth peer name in0 netns ${outside.pid}`);
-  ip(`address add ${HOST}/24 dev out0`);
-  ip("link set out0 up");
-  fromOutside("ip", "address", "add", `${OUTSIDE}/24`, "dev", "in0");
-  fromOutside("ip", "link", "set", "in0", "up");
-  // The host's resolver: a file of this mount namespace.
-  writeFileSync(join(home, "resolv.conf"), "nameserver 127.0.0.53\nsearch corp.example\noptions timeout:2\n");
-  execFileSync("mount", ["--bind", join(home, "resolv.conf"), "/etc/resolv.conf"]);
-});
-
-afterEach(async () => {
-  for (const member of members.splice(0)) await member.stop();
-  for (const child of children.splice(0)) child.kill("SIGKILL");
-  await pruneNetworks(root, () => true);
-  await sweepNetworks(root, { thorough: true });
-  assert.deepEqual(leftovers(), [], "bridges, wires and rules left behind");
-});
-
-after(() => {
-  outside.kill("SIGKILL");
-  execFileSync("umount", ["/etc/resolv.conf"]);
-  rmSync(home, { recursive: true, force: true });
-});
-
-function ip(line: string): void {
-  execFileSync("ip", line.split(" "), { stdio: ["ignore", "ignore", "inherit"] });
-}
-
-function fromOutside(...argv: string[]): string {
-  return execFileSync("nsenter", [`--net=/proc/${outside.pid}/ns/net`, ...argv], { encoding: "utf8", timeout: 20_000 });
-}
-
-function leftovers(): string[] {
-  const devices = execFileSync("ip", ["-o", "link"], { encoding: "utf8" })
-    .split("\n")
-    .filter((line) => line.includes(": sw"));
-  const rules = execFileSync("iptables-save", { encoding: "utf8" })
-    .split("\n")
-    .filter((line) => line.includes("SW"));
-  return [...devices, ...rules];
-}
-
-async function start(options: MemberOptions): Promise<Member> {
-  const member = await Member.start(root, helper, options);
-  members.push(member);
-  return member;
-}
-
-const publish = (...specs: string[]) => ({ ports: specs.flatMap(parsePortSpec) });
-
-/** A server of one line inside. */
-async function echo(member: Member, port: number, text: string): Promise<void> {
-  await member.serve("busybox", "nc", "-ll", "-p", String(port), "-e", "/bin/echo", text);
-  for (let left = 100; !member.run("busybox", "netstat", "-ltn").includes(`:${port} `); left--) {
-    assert.ok(left > 0, `nothing listens on ${port}`);
-    await sleep(20);
-  }
-}
-
-async function ask(port: number, host: string): Promise<string> {
-  const socket: Socket = connect(port, host);
-  let text = "";
-  socket.on("data", (chunk: Buffer) => (text += chunk.toString()));
-  await once(socket, "close");
-  return text.trim();
-}
+import { children, echo, home, ip, leftovers, OUTSIDE, publish, root, start } from "./network-house.ts";
 
 test("names and aliases of a network resolve, in any case and with the network's name", async () => {
   await createNetwork(root, { name: "shop" });
@@ -230,125 +138,6 @@ test("hostile packets are refused or dropped, and the server goes on", async () 
   assert.match(readFileSync(`/proc/${pid}/status`, "utf8"), /^CapPrm:\t0+$/m);
 });
 
-test("published ports answer on every address of the host, from inside and outside, with the sender's address kept", async () => {
-  await createNetwork(root, { name: "shop" });
-  const web = await start({
-    name: "web",
-    networks: ["shop"],
-    network: publish("8080:80", "127.0.0.1:8081:81", `${HOST}:8082:82`, "9000-9002:90-92"),
-  });
-  for (const port of [80, 81, 82, 90, 91, 92]) await echo(web, port, `port-${port}`);
-  for (const [host, port, text] of [
-    ["127.0.0.1", 8080, "port-80"],
-    ["::1", 8080, "port-80"],
-    [HOST, 8080, "port-80"],
-    ["127.0.0.1", 8081, "port-81"],
-    [HOST, 8082, "port-82"],
-    ["127.0.0.1", 9000, "port-90"],
-    ["127.0.0.1", 9002, "port-92"],
-  ] as const)
-    assert.equal(await ask(port, host), text, `${host}:${port}`);
-  assert.equal(fromOutside("busybox", "nc", HOST, "8080").trim(), "port-80");
-  assert.throws(() => fromOutside("busybox", "nc", "-w1", HOST, "8081"));
-  // Another network's containers come through the host too.
-  await createNetwork(root, { name: "other" });
-  const neighbour = await start({ name: "neighbour", networks: ["other"] });
-  assert.equal(neighbour.run("busybox", "nc", HOST, "8080").trim(), "port-80");
-  assert.equal(neighbour.run("busybox", "nc", neighbour.plan.endpoints[0]!.gateway, "8080").trim(), "port-80");
-  assert.throws(() => neighbour.run("busybox", "nc", "-w1", web.address, "80"), "networks are apart");
-  assert.equal(web.run("busybox", "nc", HOST, "8080").trim(), "port-80", "its own port");
-});
-
-test("the sender's address: kept from outside, and masqueraded on the way out", async () => {
-  const web = await start({ name: "web", network: publish("8080:80") });
-  const script = `require("net").createServer((s)=>{s.on("error",()=>{});s.end(s.remoteAddress+"\\n")}).listen(+process.argv[1],"0.0.0.0",()=>console.log("up"))`;
-  const server = await web.serve(process.execPath, "-e", script, "80");
-  await once(server.stdout!, "data");
-  assert.equal(fromOutside("busybox", "nc", HOST, "8080").trim(), OUTSIDE);
-  const there = spawn("nsenter", [`--net=/proc/${outside.pid}/ns/net`, process.execPath, "-e", script, "7000"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  children.push(there);
-  await once(there.stdout!, "data");
-  assert.equal(web.run("busybox", "nc", OUTSIDE, "7000").trim(), HOST);
-});
-
-test("UDP ports, with replies from the address that was asked", async () => {
-  const script = `const s=require("dgram").createSocket("udp4");s.on("message",(m,r)=>s.send("re:"+m,r.port,r.address));s.bind(5353,"0.0.0.0",()=>console.log("up"))`;
-  const server = await start({ name: "udp", network: publish("5300:5353/udp") });
-  const child = await server.serve(process.execPath, "-e", script);
-  await once(child.stdout!, "data");
-  for (const host of ["127.0.0.1", HOST]) {
-    const socket = createSocket("udp4");
-    socket.connect(5300, host);
-    await once(socket, "connect");
-    for (const text of ["one", "two"]) {
-      socket.send(text);
-      const [reply] = (await once(socket, "message", { signal: AbortSignal.timeout(5000) })) as [Buffer];
-      assert.equal(reply.toString(), `re:${text}`);
-    }
-    socket.close();
-  }
-  const client = `const s=require("dgram").createSocket("udp4");s.connect(5300,"${HOST}",()=>{s.send("x");s.on("message",(m)=>{console.log(""+m);process.exit()})})`;
-  assert.equal(fromOutside(process.execPath, "-e", client).trim(), "re:x");
-});
-
-test("large transfers go through whole, both ways, with half-closed ends", async () => {
-  const web = await start({ name: "web", network: publish("127.0.0.1:8080:80") });
-  const script = `require("net").createServer({allowHalfOpen:true},(s)=>{const h=require("crypto").createHash("sha256");let n=0;s.on("data",(d)=>{h.update(d);n+=d.length});
-    s.on("end",()=>{s.write(n+" "+h.digest("hex")+"\\n");s.end(Buffer.alloc(3e6,"z"))})}).listen(80,"0.0.0.0",()=>console.log("up"))`;
-  const server = await web.serve(process.execPath, "-e", script);
-  await once(server.stdout!, "data");
-  const replies = await Promise.all(
-    Array.from({ length: 8 }, async () => {
-      const socket = connect({ port: 8080, host: "127.0.0.1", allowHalfOpen: true });
-      socket.end(Buffer.alloc(5_000_000, "x"));
-      let text = "";
-      socket.on("data", (chunk: Buffer) => (text += chunk.toString("latin1")));
-      await once(socket, "close");
-      return text;
-    }),
-  );
-  for (const text of replies) {
-    assert.match(text, /^5000000 [0-9a-f]{64}\nz/);
-    assert.equal(text.length, 3_000_000 + text.indexOf("\n") + 1);
-  }
-});
-
-test("a port in use: by one of ours, by another program, free ones of a range, random ones", async () => {
-  const web = await start({ name: "web", network: publish("8080:80") });
-  const refused = (spec: string, message: RegExp, hint: RegExp) =>
-    assert.rejects(start({ name: "second", network: publish(spec) }), (error: Error & { hint?: string }) => {
-      assert.match(error.message, message);
-      assert.match(error.hint ?? "", hint);
-      return true;
-    });
-  await refused(
-    "8080:81",
-    /^driver failed programming external connectivity on endpoint second \([0-9a-f]{64}\): Bind for 0\.0\.0\.0:8080 failed: port is already allocated$/,
-    /container web has it: slipway stop web/,
-  );
-  await refused("127.0.0.1:8080:81", /Bind for 127\.0\.0\.1:8080 failed/, /container web/);
-  const server = createServer().listen(7777, "127.0.0.1");
-  await once(server, "listening");
-  await refused(
-    "7777:80",
-    /failed to bind host port 0\.0\.0\.0:7777\/tcp: address already in use$/,
-    new RegExp(`\\(pid ${process.pid}\\) listens there`),
-  );
-  server.close();
-  const range = await start({ name: "range", network: publish("8080-8085:80") });
-  assert.deepEqual(
-    range.plan.ports.map(({ hostPort }) => hostPort),
-    [8081, 8081],
-  );
-  const random = await start({ name: "random", network: publish("80", "127.0.0.1::81") });
-  const ports = random.plan.ports.map(({ hostPort }) => hostPort);
-  assert.ok(ports.every((port) => port >= 1024) && ports[0] === ports[1], String(ports));
-  await web.stop();
-  await start({ name: "again", network: publish("8080:80") });
-});
-
 test("fixed addresses, ranges and gateways", async () => {
   await createNetwork(root, {
     name: "fixed",
@@ -431,21 +220,6 @@ test("networks joined and left while running", async () => {
   });
   await connectNetwork(root, { network: "front", aliases: [] }, container);
   web.run("busybox", "ping", "-c1", "-W2", OUTSIDE);
-});
-
-test("rules that a firewall swept away come back, and a new name is found at once", async () => {
-  const web = await start({ name: "web", network: publish("8080:80") });
-  execFileSync("iptables", ["-F", "FORWARD"]);
-  const filter = join(root, "networks", web.plan.endpoints[0]!.networkId, "filter");
-  utimesSync(filter, 1, 1);
-  const user = await start({ name: "user" });
-  assert.ok(
-    leftovers().some((line) => line.startsWith("-A FORWARD")),
-    leftovers().join("\n"),
-  );
-  await renameInNetworks(root, web.id, "shop");
-  assert.deepEqual(lookUp(user, "shop"), [web.address]);
-  assert.notDeepEqual(lookUp(user, "web"), [web.address]);
 });
 
 test("subnets stay away from the host's routes, and from each other's", async () => {
@@ -551,51 +325,3 @@ test("a start that fails is forgotten", async () => {
   });
   await leaveNetworks(root, "0".repeat(64));
 });
-
-test("without netfilter: ports through the proxy, and a warning that says what is lost", async () => {
-  process.env["SLIPWAY_NETFILTER"] = "none";
-  try {
-    const web = await start({ name: "web", network: publish("8080:80") });
-    assert.match(web.plan.warnings.join(), /netfilter can't be used here.*reach nothing outside/);
-    await echo(web, 80, "proxied");
-    assert.equal(await ask(8080, "127.0.0.1"), "proxied");
-    assert.equal(fromOutside("busybox", "nc", HOST, "8080").trim(), "proxied");
-    assert.deepEqual(
-      leftovers().filter((line) => line.includes("SW")),
-      [],
-    );
-  } finally {
-    delete process.env["SLIPWAY_NETFILTER"];
-  }
-});
-
-test(
-  "with nft alone: the same ports, masquerade and walls",
-  { skip: hasNft() ? false : "no nft program here" },
-  async () => {
-    process.env["SLIPWAY_NETFILTER"] = "nft";
-    try {
-      const web = await start({ name: "web", network: publish("8080:80") });
-      assert.deepEqual(web.plan.warnings, []);
-      const script = `require("net").createServer((s)=>{s.on("error",()=>{});s.end(s.remoteAddress+"\\n")}).listen(80,"0.0.0.0",()=>console.log("up"))`;
-      const server = await web.serve(process.execPath, "-e", script);
-      await once(server.stdout!, "data");
-      assert.equal(fromOutside("busybox", "nc", HOST, "8080").trim(), OUTSIDE);
-      web.run("busybox", "ping", "-c1", "-W2", OUTSIDE);
-      await web.kill();
-      await sweepNetworks(root);
-      assert.equal(execFileSync("nft", ["list", "tables"], { encoding: "utf8" }).includes("SW"), false);
-    } finally {
-      delete process.env["SLIPWAY_NETFILTER"];
-    }
-  },
-);
-
-function hasNft(): boolean {
-  try {
-    execFileSync("nft", ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}

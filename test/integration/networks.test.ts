@@ -1,4 +1,4 @@
-// Runs networks-inside.ts in namespaces of its own: bridges, rules, ports and resolv.conf of this machine are left alone.
+// Runs networks-inside.ts and ports-inside.ts in namespaces of their own: bridges, rules, ports and resolv.conf of this machine are left alone.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -18,19 +18,22 @@ function cannot(): string | false {
   return false;
 }
 
-test("networks in namespaces of their own", { skip: cannot() }, async () => {
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const inside = join(import.meta.dirname, "networks-inside.ts");
-  const child = spawn(
-    "unshare",
-    ["-n", "-m", "--propagation", "private", process.execPath, "--test", "--test-reporter=spec", inside],
-    {
-      env: { ...env, SLIPWAY_NET_HELPER: helper },
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  const [code] = (await once(child, "close")) as [number | null];
-  assert.equal(code, 0, output);
-});
+for (const [name, file] of [
+  ["names, addresses and lives", "networks-inside.ts"],
+  ["published ports and packet rules", "ports-inside.ts"],
+] as const) {
+  test(`networks in namespaces of their own: ${name}`, { skip: cannot() }, async () => {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const inside = join(import.meta.dirname, file);
+    const child = spawn(
+      "unshare",
+      ["-n", "-m", "--propagation", "private", process.execPath, "--test", "--test-reporter=spec", inside],
+      { env: { ...env, SLIPWAY_NET_HELPER: helper }, stdio: ["ignore", "pipe", "pipe"] },
+    );
+    let output = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    const [code] = (await once(child, "close")) as [number | null];
+    assert.equal(code, 0, output);
+  });
+}
