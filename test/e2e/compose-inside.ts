@@ -9,6 +9,8 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { containersConformance } from "../../src/running/projects/containers-conformance.ts";
+import { openContainers } from "../../src/running/containers/index.ts";
 import { Project, program } from "./project.ts";
 
 const REGISTRY = "127.0.0.1:5000";
@@ -102,6 +104,16 @@ function folder(name: string, files: Record<string, string>): string {
   }
   return dir;
 }
+
+containersConformance({
+  name: "real containers",
+  open: () => openContainers({ root: project.state }),
+  image: "box",
+  ends: (code, afterMs) => ["sh", "-c", `echo hello; sleep ${afterMs / 1000}; exit ${code}`],
+  runs: ["sh", "-c", "echo hello; trap 'exit 0' TERM; while :; do sleep 0.1; done"],
+  fails: ["no-such-program"],
+  well: ["CMD", "true"],
+});
 
 const daemon = `["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]`;
 const state = (name: string, service: string) =>

@@ -16,7 +16,18 @@ import {
   withDependencies,
 } from "./index.ts";
 import type { AttachedOptions, UpOptions, Work } from "./index.ts";
+import { containersConformance } from "./containers-conformance.ts";
 import { FakeMachine } from "./test-containers.ts";
+
+containersConformance({
+  name: "containers in memory",
+  open: () => Promise.resolve(new FakeMachine().containers),
+  image: "i",
+  ends: (code, afterMs) => ["exit", String(code), String(afterMs)],
+  runs: ["run"],
+  fails: ["fail"],
+  well: ["CMD", "ok"],
+});
 
 function projectOf(text: string): RunProject {
   const host = { cwd: "/nowhere" };
