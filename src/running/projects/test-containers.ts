@@ -193,7 +193,7 @@ export class FakeMachine implements ProjectPorts {
       while (one.state.status === "running" || one.state.status === "created") await this.#change(one, signal);
       return one.state.exitCode;
     },
-    inspect: (id) => Promise.try(() => this.#shown(this.#find(id))),
+    inspect: (id) => new Promise((resolve) => resolve(this.#shown(this.#find(id)))),
     list: ({ labels = [], all = false }: ContainerFilter = {}) =>
       Promise.resolve(
         [...this.known.values()]

@@ -180,8 +180,10 @@ export const composeCases: readonly ComposeCase[] = [
     yaml: `services:\n${service("main", `command: ${sh("ip -4 -o addr | grep -o '10.214.7.[0-9]*/[0-9]*' | head -1")}\nnetworks: {n: {ipv4_address: 10.214.7.77}}`)}networks: {n: {ipam: {config: [{subnet: 10.214.7.0/24}]}}}\n`,
   },
   {
-    name: "an internal network has no way out",
-    yaml: main("ip route | grep -c default; true", "networks: [n]", "networks: {n: {internal: true}}\n"),
+    name: "an internal network joins its services",
+    yaml: `services:\n${service("main", `command: ${sh(get("http://db:8000/"))}\ndepends_on: [db]\nnetworks: [n]`)}${service("db", `${web}\nnetworks: [n]`)}networks: {n: {internal: true}}\n`,
+    main: "main",
+    quiet: ["db"],
   },
   { name: "no network", yaml: main("ip -o link | wc -l; ip -4 -o addr | wc -l", "network_mode: none") },
   { name: "the host's network", yaml: main("cat /proc/sys/kernel/hostname", "network_mode: host") },
