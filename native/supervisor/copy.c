@@ -219,7 +219,7 @@ static void receive(const struct entry_head *head, char *path, const char *link)
   utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
 }
 
-// copy-in WHERE DIR: entries from standard input, below DIR, which is there. Paths that climb are refused.
+// copy-in WHERE DIR: entries from standard input, below DIR, which is there. Whatever climbs stays in the container; who sends refuses it.
 int copy_in_main(int argc, char **argv) {
   if (argc != 3) return 2;
   copy_enter(argv[1]);

@@ -8,8 +8,10 @@ import { BuildError } from "../../base/index.ts";
 import { openPipe, posixSpawn, waitForExit } from "../../system/linux/index.ts";
 import { closeSync } from "node:fs";
 
-/** Path of the native program. @throws SUPERVISOR_MISSING with the remedy. */
+/** Path of the native program; SLIPWAY_SUPERVISOR names another one. @throws SUPERVISOR_MISSING with the remedy. */
 export function supervisorProgram(): string {
+  const given = process.env["SLIPWAY_SUPERVISOR"];
+  if (given !== undefined && given !== "") return given;
   const here = dirname(fileURLToPath(import.meta.url));
   const places = import.meta.url.endsWith(".ts")
     ? [join(here, "../../../dist/slipway-supervisor")]
