@@ -112,6 +112,7 @@ static void judge(const struct start *start) {
 }
 
 void health_work(const struct start *start) {
+  if (!start->health) return;
   if (state.status == PAUSED && running == 0) {
     next_due = monotonic_ns() + interval(start);
     return;

@@ -23,7 +23,8 @@
 
 static struct start *start;
 static struct streams streams = {-1, -1, -1};
-static bool asked_to_go, stopping, input_ended, runs;
+static bool asked_to_go, stopping, input_ended, starts, runs, ended;
+static int wanted_signal;
 static int64_t kill_at = INT64_MAX, restart_at = INT64_MAX, began_at, backoff;
 static int signals;
 static unsigned terminal_rows, terminal_columns;
@@ -61,7 +62,8 @@ void life_resize(unsigned rows, unsigned columns) {
 }
 
 static void send_signal(int number) {
-  if (state.pid > 0) kill(state.pid, number);
+  if (starts) wanted_signal = number;
+  else if (state.pid > 0) kill(state.pid, number);
   // Frozen processes of old control groups don't even die.
   char error[512];
   if (number == SIGKILL && state.status == PAUSED) {
@@ -76,14 +78,14 @@ static void no_restart(void) {
 
 void life_kill(int number) {
   if (number == SIGKILL || number == start->stop_signal) no_restart();
-  if (state.status == RESTARTING) restart_at = monotonic_ns();
+  if (state.status == RESTARTING && !starts) restart_at = monotonic_ns();
   else send_signal(number);
 }
 
 void life_stop(int number, int64_t timeout_s) {
   no_restart();
-  if (state.status == CREATED) return;
-  if (state.status == RESTARTING) {
+  if (state.status == CREATED && !starts) return;
+  if (state.status == RESTARTING && !starts) {
     restart_at = monotonic_ns();
     return;
   }
@@ -156,17 +158,35 @@ static void carry_rest(void) {
   log_end();
 }
 
-static bool begin_life(void) {
+static void failed_to_start(int code, const char *reason) {
+  state.exit_code = code;
+  state.pid = 0;
+  format(state.error, sizeof state.error, "%s", reason);
+  runtime_clean(start);
+  starts = false;
+  // What never ran is `created`, as docker has it.
+  state.status = state.restart_count > 0 ? EXITED : CREATED;
+  time_text(state.finished, sizeof state.finished);
+  ended = true;
+}
+
+static void begin_life(void) {
   char error[2000] = "";
   input_ended = false;
   began_at = monotonic_ns();
-  int code = runtime_start(start, &streams, &state.pid, error, sizeof error);
+  starts = true;
+  if (!runtime_begin(start, &streams, error, sizeof error)) failed_to_start(125, error);
+}
+
+// The runtime has ended: the container runs, or never will.
+static void have_begun(int status) {
+  char error[2000] = "";
+  int code = runtime_result(start, status, &streams, &state.pid, error, sizeof error);
   if (code != 0) {
-    state.exit_code = code;
-    state.pid = 0;
-    format(state.error, sizeof state.error, "%s", error);
-    return false;
+    failed_to_start(code, error);
+    return;
   }
+  starts = false;
   runs = true;
   state.status = RUNNING;
   state.exit_code = 0;
@@ -179,7 +199,9 @@ static bool begin_life(void) {
   state_save();
   event_write(start, "start", "");
   control_tell('t', "", 0);
-  return true;
+  // Asked for while it was being started.
+  if (wanted_signal > 0) send_signal(wanted_signal);
+  wanted_signal = 0;
 }
 
 static bool should_restart(void) {
@@ -207,6 +229,7 @@ static void end_life(int status) {
   event_write(start, "die", extra);
   if (!should_restart()) {
     state.status = EXITED;
+    ended = true;
     return;
   }
   backoff = backoff == 0 || monotonic_ns() - began_at >= LIVED_WELL ? BACKOFF_FIRST : backoff * 2;
@@ -252,10 +275,12 @@ static void wait_for_something(int ready) {
   bool full = control_is_full();
   fds[used++] = (struct pollfd){.fd = signals, .events = POLLIN};
   fds[used++] = (struct pollfd){.fd = full ? -1 : streams.out, .events = POLLIN};
-  fds[used++] = (struct pollfd){.fd = full ? -1 : streams.err, .events = POLLIN};
+  // Until the runtime has ended, what is there may be its own.
+  fds[used++] = (struct pollfd){.fd = full || starts ? -1 : streams.err, .events = POLLIN};
   fds[used++] = (struct pollfd){.fd = health_fd(), .events = POLLIN};
   // Without anybody who could tell us to go there is nothing to wait for.
   fds[used++] = (struct pollfd){.fd = asked_to_go ? -1 : ready, .events = 0};
+  fds[used++] = (struct pollfd){.fd = runtime_console_fd(), .events = POLLIN};
   size_t clients = control_poll(fds + used + 1, 160 - used - 1);
   bool input_waits = false;
   for (size_t at = 1; at < clients; at++) input_waits = input_waits || (fds[used + 1 + at].events & POLLIN) == 0;
@@ -275,6 +300,7 @@ static void wait_for_something(int ready) {
     close_stream(&streams.out);
   }
   if (fds[2].revents != 0 && !carry(streams.err, 2)) close_stream(&streams.err);
+  if (fds[5].revents != 0) runtime_console(&streams);
   if (!asked_to_go && (fds[4].revents & (POLLERR | POLLHUP)) != 0) stopping = true;
   control_handle(fds + used, clients);
 }
@@ -293,37 +319,32 @@ _Noreturn void life_run(struct start *given, int ready) {
   }
   close(ready);
   log_open(start);
-  bool alive = begin_life();
-  if (!alive) {
-    char text[2100];
-    format(text, sizeof text, "%d %s", state.exit_code, state.error);
-    // Never started: that is `created`, as docker has it.
-    runtime_clean(start);
-    control_tell('f', text, strlen(text));
-    finish();
-  }
-  while (state.status != EXITED) {
+  begin_life();
+  while (!ended) {
     wait_for_something(-1);
     reap_all();
     int status;
+    if (starts && runtime_ended(&status)) have_begun(status);
     if (runs && reap_status(state.pid, &status)) end_life(status);
     if (monotonic_ns() >= kill_at) {
       kill_at = INT64_MAX;
       send_signal(SIGKILL);
     }
-    if (state.status == RESTARTING && monotonic_ns() >= restart_at) {
+    if (state.status == RESTARTING && !starts && monotonic_ns() >= restart_at) {
       restart_at = INT64_MAX;
-      if (stopping) state.status = EXITED;
-      else {
-        state.restart_count++;
-        if (!begin_life()) {
-          runtime_clean(start);
-          state.status = EXITED;
-          time_text(state.finished, sizeof state.finished);
-        }
+      if (stopping) {
+        state.status = EXITED;
+        break;
       }
+      state.restart_count++;
+      begin_life();
     }
     if (runs) health_work(start);
+  }
+  if (state.error[0] != 0 && state.restart_count == 0) {
+    char text[2100];
+    format(text, sizeof text, "%d %s", state.exit_code, state.error);
+    control_tell('f', text, strlen(text));
   }
   finish();
 }

@@ -121,7 +121,14 @@ static void close_all(const int *fds, size_t count) {
     if (fds[at] >= 0) close(fds[at]);
 }
 
-int runtime_start(const struct start *start, struct streams *streams, pid_t *pid, char *error, size_t size) {
+// What is between a runtime's start and its end.
+static struct {
+  pid_t pid;
+  int console_listener;
+  bool had_terminal;
+} under_way = {.console_listener = -1};
+
+bool runtime_begin(const struct start *start, struct streams *streams, char *error, size_t size) {
   // stdin read, write; stdout; stderr; console listener
   int fds[7] = {-1, -1, -1, -1, -1, -1, -1};
   *streams = (struct streams){-1, -1, -1};
@@ -134,7 +141,7 @@ int runtime_start(const struct start *start, struct streams *streams, pid_t *pid
   if (!good) {
     format(error, size, "%s", strerror(errno));
     close_all(fds, 7);
-    return 125;
+    return false;
   }
   unlink("runtime/log");
   unlink("runtime/pid");
@@ -148,48 +155,64 @@ int runtime_start(const struct start *start, struct streams *streams, pid_t *pid
   // A socket's path may have 107 bytes; this one is looked up from the bundle.
   const char *terminal[] = {"--log", log, "--log-format", "json", "run", "--detach", "--bundle", "bundle", "--pid-file", pid_file, "--console-socket", "../runtime/tty", start->id, NULL};
   char **argv = runtime_argv(start, start->tty ? terminal : plain);
-  // Files of the container's image must get the modes that they have.
-  pid_t runtime = spawn_program(&(struct spawn){.argv = argv, .in = fds[0], .out = fds[3], .err = fds[5], .netns = -1, .extra = -1, .locked = true});
+  pid_t pid = spawn_program(&(struct spawn){.argv = argv, .in = fds[0], .out = fds[3], .err = fds[5], .netns = -1, .extra = -1, .locked = true});
   free(argv);
-  if (fds[0] >= 0) close(fds[0]);
-  if (fds[3] >= 0) close(fds[3]);
-  if (fds[5] >= 0) close(fds[5]);
-  int status = 0, console = -1;
-  while (runtime > 0) {
-    if (fds[6] >= 0 && console < 0) console = console_receive(fds[6]);
-    reap_all();
-    if (reap_status(runtime, &status)) break;
-    // Its end is a signal that waits for us; a terminal comes before it.
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    struct timespec limit = {.tv_nsec = fds[6] >= 0 && console < 0 ? 1000000 : 50000000};
-    sigtimedwait(&child, NULL, &limit);
-  }
-  if (fds[6] >= 0) {
-    if (console < 0) console = console_receive(fds[6]);
-    close(fds[6]);
-    unlink("runtime/tty");
-  }
-  char number[32];
-  read_small(AT_FDCWD, "runtime/pid", number, sizeof number);
-  *pid = atoi(number);
-  bool started = runtime > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 && *pid > 0;
-  if (started && start->tty && console < 0) started = false;
-  if (!started) {
-    int rest[] = {fds[1], fds[2], fds[4], console};
-    close_all(rest, 4);
-    char message[1500];
-    last_message(message, sizeof message);
-    if (message[0] == 0) format(message, sizeof message, runtime > 0 ? "%s ended with status %d" : "%s can't be started", start->runtime.items[0], status);
-    format(error, size, "%s", message);
-    return code_of(message);
-  }
-  *streams = start->tty ? (struct streams){.in = console, .out = console, .err = -1} : (struct streams){.in = fds[1], .out = fds[2], .err = fds[4]};
+  int theirs[] = {fds[0], fds[3], fds[5]};
+  close_all(theirs, 3);
+  under_way.pid = pid;
+  under_way.console_listener = fds[6];
+  under_way.had_terminal = false;
+  *streams = (struct streams){.in = fds[1], .out = fds[2], .err = fds[4]};
   int ours[] = {streams->in, streams->out, streams->err};
   for (int at = 0; at < 3; at++)
     if (ours[at] >= 0) fcntl(ours[at], F_SETFL, fcntl(ours[at], F_GETFL) | O_NONBLOCK);
-  return 0;
+  if (pid > 0) return true;
+  format(error, size, "%s", strerror(errno));
+  return false;
+}
+
+int runtime_console_fd(void) {
+  return under_way.console_listener;
+}
+
+void runtime_console(struct streams *streams) {
+  if (under_way.console_listener < 0) return;
+  int terminal = console_receive(under_way.console_listener);
+  if (terminal < 0) return;
+  close(under_way.console_listener);
+  under_way.console_listener = -1;
+  unlink("runtime/tty");
+  fcntl(terminal, F_SETFL, fcntl(terminal, F_GETFL) | O_NONBLOCK);
+  *streams = (struct streams){.in = terminal, .out = terminal, .err = -1};
+  // It may have ended again by the time that the runtime has.
+  under_way.had_terminal = true;
+}
+
+bool runtime_ended(int *status) {
+  return reap_status(under_way.pid, status);
+}
+
+int runtime_result(const struct start *start, int status, struct streams *streams, pid_t *pid, char *error, size_t size) {
+  if (start->tty) runtime_console(streams);
+  if (under_way.console_listener >= 0) {
+    close(under_way.console_listener);
+    under_way.console_listener = -1;
+  }
+  under_way.pid = 0;
+  char number[32];
+  read_small(AT_FDCWD, "runtime/pid", number, sizeof number);
+  *pid = atoi(number);
+  bool has_terminal = !start->tty || under_way.had_terminal;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && *pid > 0 && has_terminal) return 0;
+  if (streams->in == streams->out) streams->in = -1;
+  int rest[] = {streams->in, streams->out, streams->err};
+  close_all(rest, 3);
+  *streams = (struct streams){-1, -1, -1};
+  char message[1500];
+  last_message(message, sizeof message);
+  if (message[0] == 0) format(message, sizeof message, "%s ended with status %d", start->runtime.items[0], status);
+  format(error, size, "%s", message);
+  return code_of(message);
 }
 
 // Calls `visit` with the container's folder in every hierarchy there is.

@@ -174,8 +174,18 @@ struct streams {
   int in, out, err;
 };
 
-/** Starts the container; 0, or 125, 126, 127 with the reason. */
-int runtime_start(const struct start *start, struct streams *streams, pid_t *pid, char *error, size_t size);
+/**
+ * Has the runtime start the container. Until it has ended, its own complaints may be in the container's stderr, never in its stdout;
+ * a terminal comes by itself, at the console's descriptor.
+ */
+bool runtime_begin(const struct start *start, struct streams *streams, char *error, size_t size);
+/** -1 while none is waited for. */
+int runtime_console_fd(void);
+/** Takes the terminal in if it has come. */
+void runtime_console(struct streams *streams);
+bool runtime_ended(int *status);
+/** What became of it: 0 and the container's first process, or 125, 126, 127 with the reason; then the streams are closed. */
+int runtime_result(const struct start *start, int status, struct streams *streams, pid_t *pid, char *error, size_t size);
 /** Removes what the runtime keeps: its state, control groups, processes that are left. */
 void runtime_clean(const struct start *start);
 /** Runs a command of the runtime on the container. */

@@ -2,56 +2,29 @@
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Project, program } from "./project.ts";
+import { ContainerShell, needsRoot } from "./container-shell.ts";
+import type { Ended } from "./container-shell.ts";
+import { program } from "./project.ts";
 
-const needsRoot = process.getuid?.() === 0 ? false : "containers need root";
-
-let project: Project;
+let shell: ContainerShell;
 
 before(() => {
-  if (needsRoot !== false) return;
-  project = new Project();
-  const context = project.context(`FROM scratch
-COPY busybox /bin/busybox
-RUN ["/bin/busybox", "sh", "-c", "/bin/busybox mkdir -p /tmp /etc && /bin/busybox --install -s /bin && echo root:x:0:0::/root:/bin/sh > /etc/passwd && echo app:x:1000:1001::/:/bin/sh >> /etc/passwd && echo staff:x:50:app > /etc/group"]
-ENV GREETING=hello
-LABEL kind=test
-CMD ["echo", "usual"]
-`);
-  const { code, output } = project.slipway(["build", "-q", "-t", "box", context]);
-  assert.equal(code, 0, output);
+  if (needsRoot === false) shell = new ContainerShell();
 });
 
 after(() => {
-  if (needsRoot !== false) return;
-  const names = slipway("ps", "-aq").stdout.split("\n").filter(Boolean);
-  if (names.length > 0) slipway("rm", "-fv", ...names);
-  slipway("ps");
-  project[Symbol.dispose]();
+  if (needsRoot === false) shell[Symbol.dispose]();
 });
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 function slipway(...argv: string[]): Ended {
-  return withInput(undefined, ...argv);
+  return shell.run(argv);
 }
 
-function withInput(input: string | undefined, ...argv: string[]): Ended {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...argv], {
-    encoding: "utf8",
-    cwd: project.dir,
-    env: { ...process.env, SLIPWAY_ROOT: project.state },
-    timeout: 60_000,
-    ...(input === undefined ? {} : { input }),
-  });
-  return { code: status, stdout, stderr };
+function withInput(input: string, ...argv: string[]): Ended {
+  return shell.run(argv, input);
 }
 
 /** `run --rm --network none box …`. */
@@ -181,7 +154,7 @@ test("much output arrives whole, at a slow reader too", { skip: needsRoot }, asy
       "-c",
       "i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789; i=$((i+1)); done; head -c 3000000 /dev/zero",
     ],
-    { env: { ...process.env, SLIPWAY_ROOT: project.state }, stdio: ["ignore", "pipe", "inherit"] },
+    { env: { ...process.env, SLIPWAY_ROOT: shell.project.state }, stdio: ["ignore", "pipe", "inherit"] },
   );
   let bytes = 0;
   for await (const chunk of child.stdout) {
@@ -192,9 +165,9 @@ test("much output arrives whole, at a slow reader too", { skip: needsRoot }, asy
 });
 
 test("nothing is left of containers that were to go", { skip: needsRoot }, () => {
-  const folder = join(project.state, "containers");
+  const folder = join(shell.project.state, "containers");
   const left = readdirSync(folder).filter((name) => name !== "events" && name !== "names");
   assert.deepEqual(left, []);
   assert.deepEqual(readdirSync(join(folder, "names")), []);
-  assert.ok(!readFileSync("/proc/mounts", "utf8").includes(project.state));
+  assert.ok(!readFileSync("/proc/mounts", "utf8").includes(shell.project.state));
 });

@@ -5,7 +5,7 @@ import { Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BuildError } from "../../base/index.ts";
-import { openPipe, posixSpawn, waitForExit } from "../../system/linux/index.ts";
+import { openPipe, posixSpawn, reap, waitForExit } from "../../system/linux/index.ts";
 import { closeSync } from "node:fs";
 
 /** Path of the native program; SLIPWAY_SUPERVISOR names another one. @throws SUPERVISOR_MISSING with the remedy. */
@@ -52,7 +52,8 @@ export async function launchSupervisor(dir: string): Promise<Launched> {
   }
   const pipe = new Socket({ fd: readEnd, readable: true, writable: false });
   const line = await firstLine(pipe);
-  await waitForExit(pid);
+  // It has ended long before its child was ready.
+  if (reap(pid) === undefined) await waitForExit(pid);
   const ready = /^ready (\d+)$/.exec(line);
   if (ready !== null) return { pid: Number(ready[1]), [Symbol.dispose]: () => void pipe.destroy() };
   pipe.destroy();
