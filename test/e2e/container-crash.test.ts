@@ -161,6 +161,10 @@ function victims(command: ChildProcess): number[] {
   return [command.pid!, ...own.map(({ pid }) => pid), ...children];
 }
 
+function nameOf(pid: number): string {
+  return read(`/proc/${pid}/cmdline`).split("\0")[0]!.split("/").at(-1)!;
+}
+
 function childrenOf(pid: number): number[] {
   const direct = read(`/proc/${pid}/task/${pid}/children`).split(" ").filter(Boolean).map(Number);
   return [...direct, ...direct.flatMap(childrenOf)];
@@ -186,12 +190,17 @@ test("whatever is killed with -9 at any instant, nothing is left", { skip: needs
       "-c",
       "echo x; sleep 0.3",
     );
-    await sleep(100 + random() * 700);
+    // Half of them at any instant of the command's life, half while there is a supervisor.
+    if (random() < 0.5) await sleep(random() * 800);
+    else {
+      for (let attempt = 0; attempt < 200 && victims(command).length < 2; attempt++) await sleep(5);
+      await sleep(random() * 200);
+    }
     noteIds();
-    const all = victims(command);
+    const kinds = Map.groupBy(victims(command), (pid) => (pid === command.pid ? "command" : nameOf(pid)));
+    const kind = [...kinds.keys()][Math.floor(random() * kinds.size)]!;
+    const all = kinds.get(kind)!;
     const victim = all[Math.floor(random() * all.length)]!;
-    const kind =
-      victim === command.pid ? "command" : read(`/proc/${victim}/cmdline`).split("\0")[0]!.split("/").at(-1)!;
     try {
       process.kill(victim, "SIGKILL");
       counts.set(kind, (counts.get(kind) ?? 0) + 1);

@@ -61,9 +61,10 @@ export async function removeRecord(
 ): Promise<void> {
   if (hasFile(store.dir(record.id), "start")) await clearAway(record, store);
   const [name, ...volumes] = removals(record, store);
-  removeContainer(store.dir(record.id));
-  removeOutside(name!);
+  // The folder last: as long as it is there, a removal that was cut short is begun again.
   if (options.volumes) for (const path of volumes) removeOutside(path);
+  removeOutside(name!);
+  removeContainer(store.dir(record.id));
   logEvent(store, "destroy", record);
 }
 
