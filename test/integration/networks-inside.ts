@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -21,6 +21,7 @@ import {
 } from "../../src/running/networks/index.ts";
 import { lookUp, query, rawUdp, resolver } from "./dns-tools.ts";
 import { children, echo, home, ip, leftovers, OUTSIDE, publish, root, start } from "./network-house.ts";
+import { Member } from "./network-members.ts";
 
 test("names and aliases of a network resolve, in any case and with the network's name", async () => {
   await createNetwork(root, { name: "shop" });
@@ -281,6 +282,26 @@ test("bridges and rules whose records are gone are found by their mark; another 
   mkdirSync(join(other, "networks"));
   await sweepNetworks(other, { thorough: true });
   assert.equal(leftovers().filter((line) => /^-A (FORWARD|POSTROUTING|PREROUTING)|^\d+: sw-/.test(line)).length, 4);
+  await sweepNetworks(root);
+  assert.deepEqual(leftovers(), []);
+});
+
+test("what a state root that is gone has left goes too, but no bridge that wires lead to", async () => {
+  const lost = mkdtempSync(join(home, "lost '"));
+  const planned = await Member.start(lost, process.env["SLIPWAY_NET_HELPER"]!, { name: "lost" });
+  const bridge = () => leftovers().some((line) => /^\d+: sw-/.test(line));
+  mkdirSync(join(root, "networks"), { recursive: true });
+  try {
+    renameSync(lost, `${lost}.away`);
+    await sweepNetworks(root);
+    assert.ok(bridge(), "somebody lives there");
+  } finally {
+    renameSync(`${lost}.away`, lost);
+    await planned.kill();
+  }
+  rmSync(lost, { recursive: true });
+  const wires = () => execFileSync("ip", ["-o", "link"], { encoding: "utf8" }).includes("swv-");
+  for (let left = 100; wires() && left > 0; left--) await sleep(20);
   await sweepNetworks(root);
   assert.deepEqual(leftovers(), []);
 });

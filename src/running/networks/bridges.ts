@@ -36,6 +36,12 @@ export function rootMark(root: string): string {
   return createHash("sha256").update(realpathSync(root)).digest("hex").slice(0, 16);
 }
 
+/** What a bridge of this state root is labelled with: the mark, and where the root is if that is short enough. */
+export function bridgeAlias(root: string): string {
+  const alias = `slipway:${rootMark(root)}:${encodeURIComponent(realpathSync(root)).replaceAll("'", "%27")}`;
+  return alias.length < 250 ? alias : `slipway:${rootMark(root)}`;
+}
+
 /** Devices of the network namespace that this process is in. */
 export function deviceNames(): Set<string> {
   const lines = readFileSync("/proc/net/dev", "utf8").split("\n").slice(2);
@@ -93,7 +99,7 @@ async function makeBridge(
   try {
     await ipBatch([
       `link add name ${bridge} type bridge`,
-      `link set dev ${bridge} addrgenmode none alias slipway:${rootMark(root)}`,
+      `link set dev ${bridge} addrgenmode none alias ${bridgeAlias(root)}`,
       `address add ${network.gateway}${bits} broadcast + dev ${bridge}`,
       `link set dev ${bridge} up`,
     ]);

@@ -44,6 +44,7 @@ export async function sweepNetworks(
         if (liveMembers(root, record.id).length === 0) await dropBridge(root, record);
       }
     }
+    if (!keepIdle) await sweepBridges(root);
     if (dead || thorough) await sweepUnknown(root);
   });
 }
@@ -71,19 +72,37 @@ async function forget(root: string, containerId: string): Promise<boolean> {
   return crashed;
 }
 
-/** Bridges and rules with our mark that no record and no living container accounts for. */
+/** Bridges that nobody accounts for: of this state root without a record, and those that no wire leads to of state roots that are gone. */
+async function sweepBridges(root: string): Promise<void> {
+  const known = new Set(readRecords(root).map(bridgeName));
+  if (![...deviceNames()].some((name) => /^sw-[0-9a-f]{12}$/.test(name) && !known.has(name))) return;
+  const { stdout } = await tryCommand(["ip", "-o", "link", "show", "type", "bridge"]);
+  for (const line of stdout.split("\n")) {
+    const [, name, mark, place] = /^\d+: (sw-([0-9a-f]{12})): .*alias (slipway:\S+)/.exec(line) ?? [];
+    if (name === undefined || known.has(name)) continue;
+    if (!isOrphan(place!, root)) continue;
+    if (!place!.startsWith(`slipway:${rootMark(root)}`)) {
+      const wires = await tryCommand(["ip", "-o", "link", "show", "master", name]);
+      // Who has it may see folders that we do not.
+      if (!wires.ok || wires.stdout !== "") continue;
+    }
+    await tryCommand(["ip", "link", "del", name]);
+    await removeChain(`SW-${mark}`);
+    await tryCommand(["nft", "delete", "table", "ip", `SW-${mark}`]);
+  }
+}
+
+/** Whether the label of a bridge is this root's, or of one that is not there any more. */
+function isOrphan(alias: string, root: string): boolean {
+  const [, mark, path] = alias.split(":");
+  if (mark === rootMark(root)) return true;
+  return path !== undefined && path !== "" && !existsSync(decodeURIComponent(path));
+}
+
+/** Packet rules with our mark that no record and no living container accounts for. */
 async function sweepUnknown(root: string): Promise<void> {
   const mark = rootMark(root);
   const records = readRecords(root);
-  const known = new Set(records.map(bridgeName));
-  if ([...deviceNames()].some((name) => /^sw-[0-9a-f]{12}$/.test(name) && !known.has(name))) {
-    const { stdout } = await tryCommand(["ip", "-o", "link", "show", "type", "bridge"]);
-    for (const line of stdout.split("\n")) {
-      const name = /^\d+: (sw-[0-9a-f]{12}):/.exec(line)?.[1];
-      if (name !== undefined && !known.has(name) && line.includes(`alias slipway:${mark}`))
-        await tryCommand(["ip", "link", "del", name]);
-    }
-  }
   const kept = new Set([...records.map(networkChain), ...attachedContainers(root).map(portChain)]);
   const saved = await tryCommand(["iptables-save"]);
   const rules = saved.ok ? leftoverRemoval(saved.stdout, mark, kept) : "";
