@@ -46,8 +46,8 @@ export function containersConformance(subject: Subject): void {
     mounts: [],
     ...more,
   });
-  const check = (what: string, body: (containers: Containers) => Promise<void>) =>
-    test(`${subject.name}: ${what}`, async () => {
+  const check = (what: string, body: (containers: Containers) => Promise<void>): void =>
+    void test(`${subject.name}: ${what}`, async () => {
       await using containers = await subject.open();
       try {
         await body(containers);
