@@ -239,6 +239,7 @@ test("what is wrong is said plainly", async () => {
     [["up", "--force-recreate", "--no-recreate", "-d"], /incompatible/],
     [["up", "-d", "--exit-code-from", "a"], /cannot be combined/],
     [["up", "-d", "--scale", "a"], /invalid scale specifier "a"/],
+    [["--dry-run", "up", "-d"], /--dry-run is not in this version/],
     [["exec", "a", "ls"], /^ERROR: service "a" is not running\n$/],
     [["nope"], /^slipway: unknown command: slipway compose nope\n/],
     [["upp"], /Did you mean 'slipway compose up'\?/],

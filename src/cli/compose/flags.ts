@@ -20,10 +20,9 @@ export const int = (words: string, help: string, more?: Partial<FlagDefinition>)
 
 /** Those that stand before the verb. */
 export const projectFlags: readonly FlagDefinition[] = [
-  bool("all-resources", "Include all resources, even those not used by services"),
   string("ansi", 'Control when to print ANSI control characters ("never"|"always"|"auto")', { default: "auto" }),
   bool("compatibility", "Accepted for old scripts; names and meaning stay those of this version"),
-  bool("dry-run", "Print what would be done, and do nothing"),
+  bool("dry-run", "Not in this version: refused, so that nothing is done by mistake", { hidden: true }),
   array("env-file", "Specify an alternate environment file"),
   array("file f", "Compose configuration files"),
   int("parallel", "Control max parallelism, -1 for unlimited", { default: "-1" }),

@@ -18,6 +18,7 @@ import {
 import type { ComposeFile, ComposeHost, ComposeMap, RunProject } from "../../frontends/compose/index.ts";
 import type { Invocation, Shell } from "../command.ts";
 import { goBool, type FlagValues } from "../flags.ts";
+import { later } from "../later.ts";
 
 const names = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 const overrides = names.map((name) => name.replace(/\.ya?ml$/, ".override$&"));
@@ -44,6 +45,7 @@ export interface LoadProjectOptions {
 export async function loadProject(invocation: Invocation, options: LoadProjectOptions): Promise<LoadedProject> {
   const { shell } = invocation;
   const flags = invocation.above!;
+  refuseDryRun(flags);
   const directory = flags.string("project-directory");
   const early = earlyEnvironment(flags, shell, directory === "" ? shell.cwd : resolve(shell.cwd, directory));
   const files = filesOf(flags, shell, early, options.warn);
@@ -97,6 +99,7 @@ export async function loadProject(invocation: Invocation, options: LoadProjectOp
 export function namedProject(invocation: Invocation): RunProject | undefined {
   const { shell } = invocation;
   const flags = invocation.above!;
+  refuseDryRun(flags);
   const name = flags.string("project-name") || (shell.env["COMPOSE_PROJECT_NAME"] ?? "");
   if (name === "" || flags.list("file").length > 0 || (shell.env["COMPOSE_FILE"] ?? "") !== "") return undefined;
   const folder = resolve(shell.cwd, flags.string("project-directory"));
@@ -116,6 +119,10 @@ export function namedProject(invocation: Invocation): RunProject | undefined {
     document: new Map(),
     warnings: [],
   };
+}
+
+function refuseDryRun(flags: FlagValues): void {
+  if (flags.bool("dry-run")) throw later("--dry-run", "slipway compose config shows what the files say");
 }
 
 function projectNameFlag(flags: FlagValues, environment: ReadonlyMap<string, string>): string {

@@ -1,7 +1,6 @@
 // The images of a state root, as a project needs them. The engine is opened when an image is first asked for.
 
 import { BuildError } from "../../base/index.ts";
-import { pushKeptImage } from "../../engine/index.ts";
 import type { Engine } from "../../engine/index.ts";
 import {
   formatAllPlatform,
@@ -71,6 +70,7 @@ export class EngineImages implements ProjectImages {
   }
 
   async push(reference: string, signal: AbortSignal): Promise<string> {
+    const { pushKeptImage } = await import("../../engine/index.ts");
     return await pushKeptImage(await this.#open(), reference, { reference, signal });
   }
 

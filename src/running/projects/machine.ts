@@ -1,10 +1,6 @@
 // This machine as projects see it: the containers, networks, volumes and images of one state root.
 
-import { Engine } from "../../engine/index.ts";
-import { openContainers } from "../containers/index.ts";
-import { createNetwork, listNetworks, removeNetwork } from "../networks/index.ts";
-import { createVolume, listVolumes, removeVolume } from "../volumes/index.ts";
-import { EngineImages } from "./engine-images.ts";
+import type { Engine } from "../../engine/index.ts";
 import type { ProjectPorts } from "./ports.ts";
 
 export interface MachineOptions {
@@ -16,8 +12,18 @@ export interface MachineOptions {
 
 /** Opens it; what was opened on the way is closed with it. @throws STATE_UNWRITABLE and what opening containers throws. */
 export async function openMachine({ root, cwd }: MachineOptions): Promise<ProjectPorts & AsyncDisposable> {
+  // Loaded here, so that who only reads a project's files does not wait for them.
+  const [containersRoom, networksRoom, volumesRoom, { EngineImages }] = await Promise.all([
+    import("../containers/index.ts"),
+    import("../networks/index.ts"),
+    import("../volumes/index.ts"),
+    import("./engine-images.ts"),
+  ]);
+  const { openContainers } = containersRoom;
+  const { createNetwork, listNetworks, removeNetwork } = networksRoom;
+  const { createVolume, listVolumes, removeVolume } = volumesRoom;
   let engine: Promise<Engine> | undefined;
-  const open = () => (engine ??= Engine.open({ root }));
+  const open = () => (engine ??= import("../../engine/index.ts").then(({ Engine: opened }) => opened.open({ root })));
   const containers = await openContainers({ root, cwd, engine: open });
   return {
     containers,
