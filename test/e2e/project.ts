@@ -48,6 +48,8 @@ export class Project implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    // Whoever looks last takes away bridges that nobody lives on.
+    if (existsSync(join(this.state, "networks"))) this.slipway(["network", "ls"]);
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
