@@ -40,6 +40,8 @@ export function containerConfig(
   if (!["missing", "always", "never"].includes(pull)) {
     throw new UsageError(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`);
   }
+  if (flags.has("userns") && flags.string("userns") !== "host")
+    throw new UsageError("--userns: only host is supported yet");
   const openStdin = flags.bool("interactive");
   return {
     name: optional(flags, "name"),

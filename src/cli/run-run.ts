@@ -6,6 +6,7 @@ import { resolve } from "node:path";
 import { constants } from "node:os";
 import { openContainers } from "../running/containers/index.ts";
 import type { AttachOptions, Containers, Streams } from "../running/containers/index.ts";
+import type { MountRequest } from "../running/volumes/index.ts";
 import type { Invocation } from "./command.ts";
 import { exitCodeOf } from "./container-errors.ts";
 import { UsageError } from "./flags.ts";
@@ -22,6 +23,10 @@ async function runIt(invocation: Invocation): Promise<number> {
   const { flags, shell, root } = invocation;
   const builds = flags.string("build") !== "";
   const [image = "", ...command] = builds ? ["", ...invocation.args] : invocation.args;
+  if (!builds) {
+    const useless = ["tag", "target", "file"].find((name) => flags.has(name));
+    if (useless !== undefined) throw new UsageError(`--${useless} is of use with --build only`);
+  }
   if (!builds && image === "") throw new UsageError("slipway: 'slipway run' requires at least 1 argument");
   const detach = flags.bool("detach");
   const asked = attachTargets(invocation, detach);
@@ -29,8 +34,12 @@ async function runIt(invocation: Invocation): Promise<number> {
   const cidFile = claimCidFile(invocation);
   await using built = builds ? await buildToRun(invocation) : undefined;
   if (builds && built === undefined) return 125;
-  const config = { ...asConfigured, image: built?.image ?? image };
   await using containers = await openContainers({ root, cwd: shell.cwd, engine: built?.engine });
+  const config = {
+    ...asConfigured,
+    image: built?.image ?? image,
+    mounts: await withVolumesFrom(asConfigured.mounts, flags.list("volumes-from"), containers),
+  };
   const notice = (text: string): void => {
     if (!flags.bool("quiet") || text.startsWith("WARNING")) shell.stderr.write(`${text}\n`);
   };
@@ -64,7 +73,8 @@ export async function createOnly(invocation: Invocation): Promise<number> {
       const onNotice = (text: string): void => {
         if (!flags.bool("quiet") || text.startsWith("WARNING")) shell.stderr.write(`${text}\n`);
       };
-      const { id } = await containers.create(config, { onNotice });
+      const mounts = await withVolumesFrom(config.mounts, flags.list("volumes-from"), containers);
+      const { id } = await containers.create({ ...config, mounts }, { onNotice });
       if (cidFile !== undefined) writeFileSync(cidFile, id);
       shell.stdout.write(`${id}\n`);
       return 0;
@@ -112,6 +122,30 @@ export function passSignals(containers: Containers, id: string): Disposable {
       for (const { name, listener } of listeners) process.removeListener(name, listener);
     },
   };
+}
+
+/** `--volumes-from NAME[:ro]`: what another container has mounted, where nothing of one's own is. */
+async function withVolumesFrom(
+  own: readonly MountRequest[],
+  names: readonly string[],
+  containers: Containers,
+): Promise<MountRequest[]> {
+  const mounts = [...own];
+  for (const text of names) {
+    const [name = "", mode = "rw"] = text.split(":");
+    if (mode !== "rw" && mode !== "ro") throw new UsageError(`invalid mode: ${mode}`);
+    for (const mount of (await containers.inspect(name)).mounts) {
+      const { kind, source, target, volumeName = "" } = mount;
+      if (kind === "tmpfs" || mounts.some((each) => each.target === target)) continue;
+      const readOnly = mount.readOnly || mode === "ro";
+      mounts.push(
+        kind === "volume"
+          ? { kind, name: volumeName, target, readOnly, noCopy: true }
+          : { kind, source, target, readOnly, createSource: false },
+      );
+    }
+  }
+  return mounts;
 }
 
 /** Streams to attach; undefined for none at all. @throws UsageError. */

@@ -48,7 +48,7 @@ export interface Created {
 export async function createContainer(config: ContainerConfig, options: CreateOptions): Promise<Created> {
   const { engine, store, onNotice } = options;
   checkNetworkRequest(config.network);
-  for (const warning of securityOf(config).warnings) onNotice(`WARNING: ${warning}`);
+  for (const warning of [...securityOf(config).warnings, ...logWarnings(config)]) onNotice(`WARNING: ${warning}`);
   if (engine.store.snapshotter.kind !== "overlay") {
     throw new BuildError("containers need overlayfs, which can't be mounted here", {
       code: "NO_OVERLAY",
@@ -118,6 +118,32 @@ export async function createContainer(config: ContainerConfig, options: CreateOp
   } finally {
     refs.release(image.ref);
   }
+}
+
+/** What of the log's settings has no meaning here. @throws LOG_DRIVER. */
+function logWarnings({ log }: ContainerConfig): string[] {
+  if (log === undefined) return [];
+  if (!["", "json-file", "local", "none"].includes(log.driver)) {
+    throw new BuildError(`logger: no log driver named '${log.driver}' is registered`, {
+      code: "LOG_DRIVER",
+      status: "InvalidArgument",
+      hint: "json-file, local and none are",
+    });
+  }
+  const known = ["max-size", "max-file", "mode", "compress"];
+  for (const [name, pattern] of [
+    ["max-size", /^(-1|\d+[kmg]?b?)$/i],
+    ["max-file", /^[1-9]\d{0,3}$/],
+  ] as const) {
+    const value = log.options[name];
+    if (value === undefined || pattern.test(value)) continue;
+    throw new BuildError(`invalid value for ${name}: ${JSON.stringify(value)}`, {
+      code: "LOG_OPTION",
+      status: "InvalidArgument",
+    });
+  }
+  const unknown = Object.keys(log.options).filter((name) => !known.includes(name));
+  return unknown.map((name) => `log option ${name} has no effect here`);
 }
 
 /** The container's folder with its maker's lock in it: it has its name only when it is locked. */
