@@ -30,6 +30,7 @@ async function runDoctor({ flags, shell, root }: Invocation): Promise<number> {
     await import("../service/doctor/index.ts");
   const groups = await Promise.all([
     machineFindings(root),
+    import("../running/containers/index.ts").then(({ containerFindings }) => containerFindings(root)),
     import("../running/networks/index.ts").then(({ networkFindings }) => networkFindings()),
     engineFinding(shell.env).then((finding) => [finding]),
     builderFindings(new BuilderConfigs(shell.env).list(), shell.env),

@@ -106,6 +106,8 @@ function cgroups(): string[] {
 
 async function assertNothingLeft(): Promise<void> {
   slipway("ps");
+  // Views of images are the store's; here all commands share our mount namespace, which the launcher would not have them do.
+  slipway("images");
   // A namespace that is being taken apart may take a moment.
   for (let attempt = 0; attempt < 100 && processes().length + cgroups().length > 0; attempt++) await sleep(50);
   assert.deepEqual(processes(), [], "processes");

@@ -48,6 +48,7 @@ test("doctor", async () => {
     "memory",
     "platforms",
     "git",
+    "containers",
   ]) {
     assert.ok(of(area), area);
   }

@@ -29,3 +29,4 @@ export type {
 export { openContainers } from "./local-containers.ts";
 export type { ContainersOptions } from "./local-containers.ts";
 export { localTree } from "./copy.ts";
+export { containerFindings } from "./findings.ts";
