@@ -188,9 +188,10 @@ static bool frame(struct client *client, char type, const unsigned char *data, s
     case 'S': {
       int signal = 0;
       long long timeout = -2;
-      if (sscanf(text, "%d %lld", &signal, &timeout) < 1 || signal < 0 || signal > 64) answer(client, false, "invalid signal");
+      int keep = 0;
+      if (sscanf(text, "%d %lld %d", &signal, &timeout, &keep) < 1 || signal < 0 || signal > 64) answer(client, false, "invalid signal");
       else {
-        life_stop(signal, timeout);
+        life_stop(signal, timeout, keep == 1);
         answer(client, true, "");
       }
       return true;

@@ -24,6 +24,7 @@
 static struct start *start;
 static struct streams streams = {-1, -1, -1};
 static bool asked_to_go, stopping, input_ended, starts, runs, ended;
+static bool keeps;
 static int wanted_signal;
 static int64_t kill_at = INT64_MAX, restart_at = INT64_MAX, began_at, backoff;
 static int signals;
@@ -82,8 +83,9 @@ void life_kill(int number) {
   else send_signal(number);
 }
 
-void life_stop(int number, int64_t timeout_s) {
+void life_stop(int number, int64_t timeout_s, bool keep) {
   no_restart();
+  keeps = keep;
   if (state.status == CREATED && !starts) return;
   if (state.status == RESTARTING && !starts) {
     restart_at = monotonic_ns();
@@ -246,7 +248,7 @@ static _Noreturn void finish(void) {
   unlink("control");
   unlink("start");
   size_t size;
-  if (start->auto_remove && asked_to_go) {
+  if (start->auto_remove && asked_to_go && !keeps) {
     const char *json = state_json(&size);
     char gone[128];
     format(gone, sizeof gone, "../.removed-%s", start->id);
@@ -293,7 +295,7 @@ static void wait_for_something(int ready) {
   if (fds[0].revents != 0) {
     struct signalfd_siginfo info;
     while (read(signals, &info, sizeof info) == sizeof info)
-      if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) life_stop(0, -2);
+      if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) life_stop(0, -2, false);
   }
   if (fds[1].revents != 0 && !carry(streams.out, 1)) {
     if (start->tty) streams.in = -1;

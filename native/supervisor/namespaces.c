@@ -134,7 +134,10 @@ void mount_root(const struct start *start) {
   if (start->lower.count == 0) {
     if (mount(start->upper, "rootfs", NULL, MS_BIND, NULL) != 0) fail("can't mount the root: %s", strerror(errno));
   } else if (!mount_overlay_old(start) && !mount_overlay_new(start)) {
-    fail("can't mount the root: %s", strerror(errno));
+    // Kernels before 5.10 do not know the option of mounts without syncs, which stands last.
+    struct start plain = *start;
+    if (plain.overlay_options.count > 0) plain.overlay_options.count--;
+    if (!mount_overlay_old(&plain)) fail("can't mount the root: %s", strerror(errno));
   }
 }
 

@@ -158,7 +158,8 @@ void control_flush(void);
 
 void life_go(void);
 void life_kill(int signal);
-void life_stop(int signal, int64_t timeout_s);
+/** `keep`: although it is to be removed at its end, it is not: somebody starts it again. */
+void life_stop(int signal, int64_t timeout_s, bool keep);
 bool life_pause(bool pause, char *error, size_t size);
 /** Takes as much as there is room for; returns how much. */
 size_t life_input(const unsigned char *data, size_t size);

@@ -83,8 +83,13 @@ export async function createOnly(invocation: Invocation): Promise<number> {
   );
 }
 
+/** Streams of the process itself. */
+interface OwnStreams extends Streams {
+  readonly stdout: NodeJS.WritableStream | undefined;
+}
+
 interface Attached {
-  readonly streams: Streams;
+  readonly streams: OwnStreams;
   readonly notice: (text: string) => void;
   readonly tty: boolean;
 }
@@ -102,7 +107,14 @@ async function runAttached(
   if (attachment === undefined) return 0;
   using _size = tty ? followSize(attachment) : undefined;
   using _signals = flags.bool("sig-proxy") ? passSignals(containers, id) : undefined;
+  // A reader that is gone (`| head`) ends us as it ends others; the container goes on, as docker's does.
+  let isBroken = false;
+  streams.stdout?.once("error", () => {
+    isBroken = true;
+    attachment.detach();
+  });
   const exitCode = await attachment.ended;
+  if (isBroken) return 128 + constants.signals.SIGPIPE;
   if (exitCode !== undefined) return exitCode;
   // Left by its keys; or its supervisor was killed, and with it the container.
   const { state } = await containers.inspect(id).catch(() => ({ state: undefined }));
@@ -149,7 +161,7 @@ async function withVolumesFrom(
 }
 
 /** Streams to attach; undefined for none at all. @throws UsageError. */
-function attachTargets({ flags, shell }: Invocation, detach: boolean): Streams | undefined {
+function attachTargets({ flags, shell }: Invocation, detach: boolean): OwnStreams | undefined {
   const given = flags.list("attach").map((name) => name.toLowerCase());
   for (const name of given) {
     if (!["stdin", "stdout", "stderr"].includes(name)) {

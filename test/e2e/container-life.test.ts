@@ -2,12 +2,14 @@
 // was started anew.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openContainers } from "../../src/running/containers/index.ts";
 import { ContainerShell, needsRoot } from "./container-shell.ts";
+import { program } from "./project.ts";
 
 let shell: ContainerShell;
 
@@ -135,6 +137,26 @@ test("pause, unpause, restart, rename, attach", { skip: needsRoot }, async () =>
   assert.equal(shell.run(["inspect", "--type", "container", "held"]).code, 1);
   shell.good("rm", "-f", "renamed");
 });
+
+test(
+  "a container that is to go stays over a restart; a reader that is gone ends the command alone",
+  { skip: needsRoot },
+  () => {
+    begin("brief", ["--rm"], "while :; do sleep 0.1; done");
+    shell.good("restart", "-t", "0", "brief");
+    assert.equal(look("brief", "{{.State.Status}}"), "running");
+    shell.good("stop", "-t", "0", "brief");
+    assert.equal(shell.good("ps", "-aq", "--filter", "name=brief"), "");
+    const words = `'${process.execPath}' '${program}' run --name endless --network none box yes | head -n 2; echo "\${PIPESTATUS[0]}"`;
+    const { stdout } = spawnSync("bash", ["-c", words], {
+      encoding: "utf8",
+      env: { ...process.env, SLIPWAY_ROOT: shell.project.state },
+      timeout: 60_000,
+    });
+    assert.equal(stdout, "y\ny\n141\n");
+    shell.good("rm", "-f", "endless");
+  },
+);
 
 test("logs are whole, rotated by size, and followed to the end", { skip: needsRoot }, async () => {
   const lines = "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done";

@@ -194,7 +194,7 @@ export function isLocked(path: string): boolean {
   }
 }
 
-export function unknown(text: string): BuildError {
+function unknown(text: string): BuildError {
   return new BuildError(`No such container: ${text}`, { code: "CONTAINER_UNKNOWN", status: "NotFound" });
 }
 

@@ -9,7 +9,7 @@ import { runToEnd } from "../../system/process/index.ts";
 import { endpointsOf, leaveNetworks, renameInNetworks, sweepNetworks } from "../networks/index.ts";
 import type { Endpoint, EndpointRequest } from "../networks/index.ts";
 import { attachTo } from "./attach.ts";
-import { ContainerStore, unknown } from "./container-store.ts";
+import { ContainerStore } from "./container-store.ts";
 import type { ContainerRecord } from "./container-store.ts";
 import { Control } from "./control.ts";
 import { copyIn, copyOut, statPath } from "./copy.ts";
@@ -137,15 +137,23 @@ class LocalContainers implements Containers {
     id: string,
     options: { timeoutSec?: number | undefined; signal?: string | undefined } = {},
   ): Promise<void> {
-    const record = this.#store.find(id);
+    await this.#stop(this.#store.find(id), options, false);
+    await sweepNetworks(this.#store.root);
+  }
+
+  /** `keep`: although it is to be removed at its end, it is not. */
+  async #stop(
+    record: ContainerRecord,
+    options: { timeoutSec?: number | undefined; signal?: string | undefined },
+    keep: boolean,
+  ): Promise<void> {
+    const signal = options.signal === undefined ? 0 : signalNumber(options.signal);
     const control = await this.#control(record);
     if (control === undefined) return;
-    const signal = options.signal === undefined ? 0 : signalNumber(options.signal);
     control.send("N");
-    control.send("S", `${signal} ${options.timeoutSec ?? -2}`);
+    control.send("S", `${signal} ${options.timeoutSec ?? -2} ${keep ? 1 : 0}`);
     await control.closed;
     logEvent(this.#store, "stop", record);
-    await sweepNetworks(this.#store.root);
   }
 
   async kill(id: string, signal = "KILL"): Promise<void> {
@@ -162,9 +170,7 @@ class LocalContainers implements Containers {
     options: { timeoutSec?: number | undefined; signal?: string | undefined } = {},
   ): Promise<void> {
     const record = this.#store.find(id);
-    // A container that goes when it ends must not go now.
-    await this.stop(record.id, options);
-    if (this.#store.read(record.id) === undefined) throw unknown(id);
+    await this.#stop(record, options, true);
     await this.start(record.id);
     logEvent(this.#store, "restart", record);
   }
@@ -290,7 +296,14 @@ class LocalContainers implements Containers {
   }
 
   logs(id: string, options: LogOptions): AsyncIterable<LogEntry> {
-    return readLogs(this.#store.dir(this.#store.find(id).id), options);
+    const { id: whole, config } = this.#store.find(id);
+    if (config.log?.driver === "none") {
+      throw new BuildError("configured logging driver does not support reading", {
+        code: "LOG_DRIVER",
+        status: "FailedPrecondition",
+      });
+    }
+    return readLogs(this.#store.dir(whole), options);
   }
 
   exec(id: string, config: ExecConfig, options: { streams?: Streams } = {}): Promise<number> {
