@@ -22,8 +22,6 @@ export interface SpecParts {
   readonly hostNetwork: boolean;
   /** Namespaces of another container, by kind. */
   readonly joined: { readonly pid?: string | undefined; readonly ipc?: string | undefined };
-  /** Where the other container's /dev/shm is. */
-  readonly shm?: string | undefined;
   /** The program that serves as init inside. */
   readonly initProgram: string;
 }
@@ -119,7 +117,7 @@ function hasUnifiedCgroups(): boolean {
   return statSync("/sys/fs/cgroup/cgroup.controllers", { throwIfNoEntry: false }) !== undefined;
 }
 
-function mountsOf({ record, files, security, shm, initProgram }: SpecParts): Mount[] {
+function mountsOf({ record, files, security, initProgram }: SpecParts): Mount[] {
   const { config } = record;
   const rw = security.privileged ? "rw" : "ro";
   const shmSize = config.shmSizeBytes ?? 64 * 1024 * 1024;
@@ -146,8 +144,8 @@ function mountsOf({ record, files, security, shm, initProgram }: SpecParts): Mou
       options: ["nosuid", "noexec", "nodev", "relatime", rw],
     },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
-    shm !== undefined || hostIpc
-      ? bind(shm ?? "/dev/shm", "/dev/shm", false)
+    hostIpc
+      ? bind("/dev/shm", "/dev/shm", false)
       : {
           destination: "/dev/shm",
           type: "tmpfs",

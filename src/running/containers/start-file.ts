@@ -85,9 +85,12 @@ export function removals(record: ContainerRecord, store: ContainerStore): string
   ];
 }
 
-/** Containers that see others' processes can't have a namespace that hides them. */
-export function ownPids({ config }: Pick<ContainerRecord, "config">): boolean {
-  return config.pidMode === undefined || config.pidMode === "" || config.pidMode === "private";
+/**
+ * Whether the supervisor has a process namespace of its own. Containers that see others' processes can't have one that hides them, and
+ * namespaces of another container are found by its processes.
+ */
+export function ownPids({ config: { pidMode = "", ipcMode = "" } }: Pick<ContainerRecord, "config">): boolean {
+  return (pidMode === "" || pidMode === "private") && !ipcMode.startsWith("container:");
 }
 
 export function cgroupPath({ id, config }: Pick<ContainerRecord, "id" | "config">): string {

@@ -46,6 +46,10 @@ export async function startContainer(
       target,
     },
   );
+  if (record.config.ipcMode?.startsWith("container:") === true)
+    options.onNotice(
+      "WARNING: /dev/shm of the other container is not shared yet; its System V IPC and message queues are",
+    );
   for (const warning of plan.warnings) options.onNotice(`WARNING: ${warning}`);
   const files = etcFiles(record, store, plan);
   using _orders = writeStartFile({ record, store, plan, runtime });
@@ -118,7 +122,7 @@ function running(name: string, store: ContainerStore, what: string): { id: strin
   return { id: other.id, pid: state.pid, dir: store.dir(other.id) };
 }
 
-function otherNamespaces(record: ContainerRecord, store: ContainerStore): Pick<SpecParts, "joined" | "shm"> {
+function otherNamespaces(record: ContainerRecord, store: ContainerStore): Pick<SpecParts, "joined"> {
   const { pidMode = "", ipcMode = "" } = record.config;
   const of = (mode: string, what: string) =>
     mode.startsWith("container:") ? running(mode.slice("container:".length), store, what) : undefined;
@@ -129,7 +133,6 @@ function otherNamespaces(record: ContainerRecord, store: ContainerStore): Pick<S
       pid: pid === undefined ? undefined : `/proc/${pid.pid}/ns/pid`,
       ipc: ipc === undefined ? undefined : `/proc/${ipc.pid}/ns/ipc`,
     },
-    shm: ipc === undefined ? undefined : `/proc/${ipc.pid}/root/dev/shm`,
   };
 }
 
