@@ -39,4 +39,3 @@ export const noColor = bool("no-color", "Produce monochrome output");
 export const noLogPrefix = bool("no-log-prefix", "Don't print prefix in logs");
 export const quietPull = bool("quiet-pull", "Pull without printing progress information");
 export const index = int("index", "Index of the container if service has multiple replicas", { default: "0" });
-export const format = (help: string) => string("format", help);
