@@ -50,7 +50,8 @@ function lazyMessages(): Plugin {
       if (id !== join(root, "src/formats/proto/index.ts")) return null;
       const names = [...readFileSync(id, "utf8").matchAll(/^export \* as (\w+) from ("[^"]+");$/gm)];
       const lines = names.map(([, name, path]) => `export const ${name} = lazy(() => require(${path}));`);
-      const lazy = "const lazy = (load) => { let made; return new Proxy({}, { get: (_, key) => (made ??= load())[key] }); };";
+      const lazy =
+        "const lazy = (load) => { let made; return new Proxy({}, { get: (_, key) => (made ??= load())[key] }); };";
       return { code: [lazy, ...lines].join("\n"), moduleType: "js" };
     },
   };

@@ -1,0 +1,81 @@
+// The benchmark's arithmetic and its report: what it says must follow from the samples.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { markdown, standingOf } from "../bench/harness/report.ts";
+import { page } from "../bench/harness/page.ts";
+import { fittedExponent, median } from "../bench/harness/statistics.ts";
+import { readSteps } from "../bench/harness/steps.ts";
+import type { Report, Sample, WorkloadResult } from "../bench/harness/types.ts";
+
+const sample = (wallMs: number, cpuMs?: number): Sample => ({
+  wallMs,
+  cpuMs,
+  peakBytes: undefined,
+  writtenBytes: undefined,
+});
+
+const result = (peers: Record<string, number[]>, target?: WorkloadResult["target"]): WorkloadResult => ({
+  id: "w",
+  title: "a <workload> | with odd signs",
+  target,
+  peers: Object.entries(peers).map(([peer, walls]) => ({
+    peer,
+    title: peer,
+    samples: walls.map((ms) => sample(ms, 2 * ms)),
+  })),
+  limit: undefined,
+});
+
+test("medians and exponents", () => {
+  assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 2, 3]), 2.5);
+  assert.throws(() => median([]), RangeError);
+  const points = [1, 10, 100].map((size) => ({ size, cost: 3 * size ** 1.5 }));
+  assert.ok(Math.abs(fittedExponent(points) - 1.5) < 1e-9);
+});
+
+test("the ratio is to the fastest peer that is not ours; our daemon stands in where nobody else can do it", () => {
+  const standing = standingOf(
+    result({ slipway: [50, 70, 60], "slipway-daemon": [10], fast: [100], slow: [300] }, { ratio: 0.7 }),
+  );
+  assert.equal(standing.ratio, 0.6);
+  assert.equal(standing.cpuRatio, 0.6);
+  assert.equal(standing.fastest?.peer, "fast");
+  assert.equal(standing.isMet, true);
+  assert.equal(standingOf(result({ slipway: [90], fast: [100] }, { ratio: 0.7 })).isMet, false);
+  assert.equal(standingOf(result({ slipway: [50], "slipway-daemon": [100], fast: [] }, { ratio: 0.7 })).ratio, 0.5);
+  assert.equal(standingOf(result({ slipway: [], fast: [100] }, { ratio: 0.7 })).isMet, undefined);
+  assert.equal(standingOf(result({ slipway: [79] }, { ms: 80 })).isMet, true);
+});
+
+test("report and page say it, with names that are not theirs to write", () => {
+  const report: Report = {
+    machine: { processors: 2, model: "<b>", memoryBytes: 2 ** 34, kernel: "6", loads: [1, 2], date: "2026-11-26" },
+    rounds: 3,
+    workloads: [result({ slipway: [90], fast: [100] }, { ratio: 0.7 })],
+    missingPeers: [{ title: "other", why: "not here" }],
+  };
+  const text = markdown(report);
+  assert.match(
+    text,
+    /\| a <workload> \\\| with odd signs \| 90 ms \| fast 100 ms \| 0\.90 \(0\.90\) \|  \| ≤ 0\.7 \*\*missed\*\* \|/,
+  );
+  assert.match(text, /- other: not here/);
+  const html = page(report, []);
+  assert.ok(html.includes("a &lt;workload&gt;") && html.includes("missed") && !html.includes("<b>"));
+});
+
+test("steps are read from a progress log, one span each", () => {
+  const line = (vertex: object) => JSON.stringify({ vertexes: [vertex] });
+  const log = [
+    "noise",
+    line({ digest: "b", name: "second", started: "2026-01-01T00:00:01Z", completed: "2026-01-01T00:00:03Z" }),
+    line({ digest: "a", name: "first", started: "2026-01-01T00:00:00Z" }),
+    line({ digest: "a", name: "first", started: "2026-01-01T00:00:00Z", completed: "2026-01-01T00:00:02Z" }),
+  ].join("\n");
+  assert.deepEqual(readSteps(log), [
+    { name: "first", fromMs: 0, toMs: 2000 },
+    { name: "second", fromMs: 1000, toMs: 3000 },
+  ]);
+});
