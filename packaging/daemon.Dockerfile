@@ -10,7 +10,7 @@ FROM base
 COPY node_modules/node-linux-*/bin/node /usr/local/bin/node
 COPY node_modules/koffi /usr/local/lib/slipway/node_modules/koffi
 COPY node_modules/@koromix /usr/local/lib/slipway/node_modules/@koromix
-COPY dist/*.js package.json /usr/local/lib/slipway/dist/
+COPY dist/*.js dist/package.json /usr/local/lib/slipway/dist/
 COPY --chmod=755 <<"EOF" /usr/local/bin/slipway
 #!/bin/sh
 exec /usr/local/bin/node /usr/local/lib/slipway/dist/slipway.js "$@"
