@@ -3,8 +3,8 @@
 import { membersOf } from "../../running/projects/index.ts";
 import type { Member } from "../../running/projects/index.ts";
 import { knownServices } from "../../running/projects/index.ts";
-import type { Container } from "../../running/containers/index.ts";
 import type { Invocation } from "../command.ts";
+import { portsText, statusText } from "../ps-run.ts";
 import { humanDuration } from "../sizes.ts";
 import { alignSpaces } from "../table.ts";
 import { renderTemplate } from "../template.ts";
@@ -106,38 +106,6 @@ function rowOf(
     State: container.state.status,
     Status: statusText(container, now),
   };
-}
-
-/** `Up 5 seconds (healthy)`, in docker's words. */
-export function statusText({ state }: Container, now: number): string {
-  const since = (time: string) => humanDuration(now - Date.parse(time));
-  const health =
-    state.health === undefined
-      ? ""
-      : ` (${state.health.status === "starting" ? "health: starting" : state.health.status})`;
-  switch (state.status) {
-    case "running":
-      return `Up ${since(state.startedAt)}${health}`;
-    case "paused":
-      return `Up ${since(state.startedAt)} (Paused)`;
-    case "restarting":
-      return `Restarting (${state.exitCode}) ${since(state.finishedAt)} ago`;
-    case "exited":
-      return `Exited (${state.exitCode}) ${since(state.finishedAt)} ago`;
-    case "dead":
-      return "Dead";
-    case "created":
-      return "Created";
-  }
-}
-
-function portsText({ ports, effective }: Container): string {
-  const published = ports.map(
-    (each) =>
-      `${each.hostIp.includes(":") ? `[${each.hostIp}]` : each.hostIp}:${each.hostPort}->${each.containerPort}/${each.protocol}`,
-  );
-  const open = new Set(ports.map((each) => `${each.containerPort}/${each.protocol}`));
-  return [...published, ...effective.exposed.filter((each) => !open.has(each))].join(", ");
 }
 
 function rendered(rows: readonly Row[], format: string): string {
