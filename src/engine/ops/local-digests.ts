@@ -1,11 +1,12 @@
 // Digests of a user's folder. Steps that ask at the same time are answered by one walk where the folder was read before: then a walk is
-// nearly all there is to do. A folder that nobody has read is hashed by as many workers as there are steps.
+// nearly all there is to do, and where no worker runs yet a small one takes less time here than starting a worker. A folder that nobody has
+// read is hashed by as many workers as there are steps.
 
 import type { Digest } from "../../base/index.ts";
 import type { HashRequest } from "../../storage/snapshots/index.ts";
 import type { WorkerPool } from "../../system/workers/index.ts";
 import { errorFromFacts } from "../../system/workers/index.ts";
-import { wasHashed } from "../sources/index.ts";
+import { hashLocalHere, wasHashed } from "../sources/index.ts";
 import type { HashLocalInput, HashLocalOutcome, SourceSpec } from "../sources/index.ts";
 
 interface Waiter {
@@ -68,7 +69,9 @@ export class LocalDigests {
     const groups = waiters.map(({ requests }) => requests);
     try {
       const input: HashLocalInput = { source, groups, cacheDir: this.#cacheDir };
-      const outcomes = await this.#workers.run<HashLocalInput, HashLocalOutcome[]>("hashLocal", input, { signal });
+      const outcomes =
+        this.#hashHere(input) ??
+        (await this.#workers.run<HashLocalInput, HashLocalOutcome[]>("hashLocal", input, { signal }));
       for (const [at, { resolve, reject, signal: own }] of waiters.entries()) {
         const outcome = outcomes[at]!;
         if (own.aborted) reject(own.reason);
@@ -78,5 +81,13 @@ export class LocalDigests {
     } catch (error) {
       for (const { reject } of waiters) reject(error);
     }
+  }
+
+  #hashHere(input: HashLocalInput): readonly HashLocalOutcome[] | undefined {
+    if (this.#workers.isStarted) return undefined;
+    const found = hashLocalHere({ ...input, cacheDir: this.#cacheDir });
+    // Something changed: a step is going to run, and needs a worker by then.
+    if (found?.hasNews === true) this.#workers.warmUp();
+    return found?.outcomes;
   }
 }

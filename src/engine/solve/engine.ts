@@ -28,7 +28,7 @@ import { SourceMaps } from "../ops/index.ts";
 import { Caches, LostLayers, RemoteResults } from "../cache/index.ts";
 import { createExporter } from "../exporters/index.ts";
 import type { CacheExport, LostLayer } from "../cache/index.ts";
-import { engineWorkerEntry } from "../ports/index.ts";
+import { contextMemoryDir, engineWorkerEntry } from "../ports/index.ts";
 import type { SessionPort } from "../ports/index.ts";
 import { GitSource, HttpSource, ImageSource, OciLayoutSource, SessionStores } from "../sources/index.ts";
 import { Store } from "../store/index.ts";
@@ -141,7 +141,7 @@ export class Engine implements AsyncDisposable {
       cacheMounts: this.cacheMounts,
       workers,
       runDir: join(store.lock.runDir, "steps"),
-      statCacheDir: join(options.root, "statcache"),
+      statCacheDir: contextMemoryDir(options.root),
       executor,
     });
     this.#frontends = new Frontends({
@@ -249,8 +249,6 @@ export class Engine implements AsyncDisposable {
     const provenance = parseAttestations(request.FrontendAttrs).get("provenance");
     if (provenance !== undefined) readProvenance(provenance);
     const startedAt = new Date();
-    // The context is read by a worker, and a frontend thinks first.
-    this.workers.warmUp();
     const platform = hostPlatform();
     const context: SolveContext = {
       session,

@@ -13,8 +13,12 @@ import {
 } from "../../base/index.ts";
 import { type HashRequest, TreeHasher } from "../../storage/snapshots/index.ts";
 import { directContext, errorToFacts, type ErrorFacts, type Job, type JobContext } from "../../system/workers/index.ts";
-import { openSourceTree, type SourceSpec } from "./local-tree.ts";
+import { QUICK_MEMORY } from "../ports/index.ts";
+import { openSourceTree, type SourceSpec, TooMuchToRead } from "./local-tree.ts";
 import { StatCache } from "./local-stat-cache.ts";
+
+/** Most bytes of files that are read where a thread is not worth its start. */
+const QUICK_READ = 4 * 1024 * 1024;
 
 export interface HashLocalInput {
   readonly source: SourceSpec;
@@ -35,22 +39,48 @@ export type HashLocalOutcome =
  * Errors of a group: CONTEXT_UNREADABLE when something that counts in it cannot be read; as `TreeHasher.hash`.
  * @throws CONTEXT_UNREADABLE when the folder itself can't be opened; `signal.reason` when aborted.
  */
-export function hashLocal(input: HashLocalInput, context: JobContext = directContext()): HashLocalOutcome[] {
+export function hashLocal(input: HashLocalInput, context: JobContext = directContext()): readonly HashLocalOutcome[] {
+  return hashGroups(input, context, Infinity).outcomes;
+}
+
+/** What `hashLocalHere` found. */
+export interface QuickHash {
+  readonly outcomes: readonly HashLocalOutcome[];
+  /** Whether files were read that have changed or are new: something is going to be built. */
+  readonly hasNews: boolean;
+}
+
+/**
+ * As `hashLocal`, in the calling thread, where that is nearly no work: a folder of some thousand files of which hardly any has changed.
+ * Undefined where it would be more.
+ */
+export function hashLocalHere(input: HashLocalInput & { readonly cacheDir: string }): QuickHash | undefined {
+  const known = rememberedBytes(input.cacheDir, input.source);
+  if (known === undefined || known > QUICK_MEMORY) return undefined;
+  try {
+    return hashGroups(input, directContext(), QUICK_READ);
+  } catch (error) {
+    if (error instanceof TooMuchToRead) return undefined;
+    throw error;
+  }
+}
+
+function hashGroups(input: HashLocalInput, context: JobContext, readAtMost: number): QuickHash {
   const { source, groups, cacheDir } = input;
   try {
     const root = realRoot(source);
     const cache = cacheDir === undefined ? undefined : StatCache.open(cacheDir, root);
-    const hasher = new TreeHasher(openSourceTree({ ...source, root }, cache));
+    const hasher = new TreeHasher(openSourceTree({ ...source, root }, { cache, readAtMost }));
     const outcomes = groups.map((requests): HashLocalOutcome => {
       try {
         return { kind: "hashed", digests: requests.map((request) => hasher.hash(request, context)) };
       } catch (error) {
-        if (isAbort(error)) throw error;
+        if (isAbort(error) || error instanceof TooMuchToRead) throw error;
         return { kind: "failed", error: errorToFacts(unreadable(error, source.root)) };
       }
     });
     cache?.save();
-    return outcomes;
+    return { outcomes, hasNews: cache?.hasNews ?? true };
   } catch (error) {
     throw unreadable(error, source.root);
   }
@@ -58,10 +88,14 @@ export function hashLocal(input: HashLocalInput, context: JobContext = directCon
 
 /** Whether digests of the folder's files are remembered. */
 export function wasHashed(cacheDir: string, source: SourceSpec): boolean {
+  return rememberedBytes(cacheDir, source) !== undefined;
+}
+
+function rememberedBytes(cacheDir: string, source: SourceSpec): number | undefined {
   try {
-    return StatCache.exists(cacheDir, realRoot(source));
+    return StatCache.sizeOf(cacheDir, realRoot(source));
   } catch {
-    return false;
+    return undefined;
   }
 }
 

@@ -39,12 +39,15 @@ export interface SourceSpec {
   readonly hashedAtNs?: bigint | undefined;
 }
 
-/** Opens a tree for one job. `cache` only serves local folders. */
-export function openSourceTree(spec: SourceSpec, cache?: StatCache): SourceTree {
+/** Opens a tree for one job. Options only serve local folders. */
+export function openSourceTree(spec: SourceSpec, options: LocalTreeOptions = {}): SourceTree {
   return spec.local === undefined
     ? new RootfsTree(spec.root)
-    : new LocalTree(spec.root, spec.local, { cache, hashedAtNs: spec.hashedAtNs });
+    : new LocalTree(spec.root, spec.local, { hashedAtNs: spec.hashedAtNs, ...options });
 }
+
+/** Thrown by a local tree whose files would have to be read for longer than its options allow. */
+export class TooMuchToRead extends Error {}
 
 class RootfsTree extends DiskTree implements SourceTree {
   readonly root: ByteString;
@@ -60,9 +63,12 @@ class RootfsTree extends DiskTree implements SourceTree {
   }
 }
 
-interface LocalTreeOptions {
+export interface LocalTreeOptions {
+  /** Digests from earlier builds. */
   readonly cache?: StatCache | undefined;
   readonly hashedAtNs?: bigint | undefined;
+  /** Most bytes of files that are read for digests. Defaults to any number. */
+  readonly readAtMost?: number | undefined;
 }
 
 /** A user's folder through a filter. The listing is taken once, when first needed. */
@@ -74,12 +80,14 @@ export class LocalTree implements SourceTree {
   readonly #hashedAtNs: bigint | undefined;
   #listing: LocalListing | undefined;
   #names = new Map<ByteString, Set<ByteString>>();
+  #readLeft: number;
 
   constructor(root: string, filter: LocalFilter, options: LocalTreeOptions = {}) {
     this.root = byteString(root);
     this.#filter = filter;
     this.#cache = options.cache;
     this.#hashedAtNs = options.hashedAtNs;
+    this.#readLeft = options.readAtMost ?? Infinity;
   }
 
   list(dir: ByteString): readonly { readonly name: ByteString; readonly kind: NodeKind }[] {
@@ -95,9 +103,12 @@ export class LocalTree implements SourceTree {
   digest(path: ByteString, context?: JobContext): Digest {
     if (path === "") return digestOf("");
     const at = this.#at(path);
-    const stat = fs.lstatSync(fsPath(at), { bigint: true });
+    const stat = fs.lstatSync(fsPath(at));
     const known = this.#cache?.find(path, stat);
     if (known !== undefined) return known;
+    // An empty file costs its opening.
+    this.#readLeft -= Math.max(4096, stat.size);
+    if (this.#readLeft < 0) throw new TooMuchToRead();
     const digest = entryDigest(at, stat, { owner: this.owner, context });
     this.#cache?.add(path, stat, digest);
     return digest;

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { after, mock, test } from "node:test";
 import { hashTree, type HashRequest } from "../../storage/snapshots/index.ts";
 import { followPaths, listLocal, type LocalFilter } from "./local-filter.ts";
-import { hashLocal, type HashLocalInput } from "./local-jobs.ts";
+import { hashLocal, hashLocalHere, type HashLocalInput } from "./local-jobs.ts";
 import { StatCache } from "./local-stat-cache.ts";
 import { openSourceTree } from "./local-tree.ts";
 import { errorFromFacts, type JobContext } from "../../system/workers/index.ts";
@@ -121,12 +121,8 @@ void test("the stat cache: unchanged files are not read, changed and recent ones
   const cacheDir = join(dir, "cache");
   fs.mkdirSync(cacheDir);
   const digest = `sha256:${"ab".repeat(32)}` as const;
-  const stat = (path: string): fs.BigIntStats => fs.lstatSync(join(root, path), { bigint: true });
-  const aged = (path: string): fs.BigIntStats =>
-    Object.assign({}, stat(path), {
-      ctimeNs: 1_000_000_000n,
-      mtimeNs: 1_000_000_000n,
-    }) as fs.BigIntStats;
+  const stat = (path: string): fs.Stats => fs.lstatSync(join(root, path));
+  const aged = (path: string): fs.Stats => Object.assign(stat(path), { ctimeMs: 1000, mtimeMs: 1000 });
   const first = StatCache.open(cacheDir, root);
   assert.equal(first.find("old", aged("old")), undefined);
   first.add("old", aged("old"), digest as never);
@@ -138,8 +134,8 @@ void test("the stat cache: unchanged files are not read, changed and recent ones
   assert.equal(second.find("old", aged("old")), digest);
   assert.equal(second.find("sub/\u00ff", aged("sub/file")), digest);
   assert.equal(second.find("recent", stat("recent")), undefined);
-  assert.equal(second.find("old", Object.assign(aged("old"), { ctimeNs: 1_000_000_001n })), undefined);
-  assert.equal(second.find("old", Object.assign(aged("old"), { ino: 5n })), undefined);
+  assert.equal(second.find("old", Object.assign(aged("old"), { ctimeMs: 1000.001 })), undefined);
+  assert.equal(second.find("old", Object.assign(aged("old"), { ino: 5 })), undefined);
   // What one build's filter hides is not forgotten by it.
   const third = StatCache.open(cacheDir, root);
   third.add("new", aged("old"), digest as never);
@@ -176,6 +172,28 @@ void test("with a cache the digests are the same, before and after changes", () 
   assert.deepEqual(run(true), run(false));
   fs.rmSync(cacheDir, { recursive: true });
   assert.deepEqual(run(true), run(false));
+});
+
+void test("a small folder that was read before is walked here, any other is not", () => {
+  const root = write({ a: "a", "d/b": "b" });
+  const cacheDir = join(dir, "cache3");
+  const input = { source: { root, local: {} }, groups: [[{ path: "/" }]], cacheDir };
+  const age = (path: string) => fs.utimesSync(join(root, path), 1000, 1000);
+  for (const path of ["a", "d/b"]) age(path);
+  assert.equal(hashLocalHere(input), undefined);
+  const [first] = hashLocal(input);
+  const again = hashLocalHere(input);
+  assert.deepEqual(again?.outcomes, [first]);
+  fs.writeFileSync(join(root, "a"), "A");
+  const changed = hashLocalHere(input);
+  assert.equal(changed?.hasNews, true);
+  assert.deepEqual(changed.outcomes, hashLocal(input));
+  assert.notDeepEqual(changed.outcomes, [first]);
+  // More to read than a thread's start is worth.
+  fs.writeFileSync(join(root, "large"), Buffer.alloc(5 * 1024 * 1024));
+  assert.equal(hashLocalHere(input), undefined);
+  fs.rmSync(root, { recursive: true });
+  assert.equal(hashLocalHere(input), undefined);
 });
 
 void test("folders and files that cannot be read, files that change under a build", () => {

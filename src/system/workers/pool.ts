@@ -114,6 +114,11 @@ export class WorkerPool implements AsyncDisposable {
     });
   }
 
+  /** Whether a worker runs or is being started. */
+  get isStarted(): boolean {
+    return this.#members.size > 0 || spare?.entry === this.#entry.href;
+  }
+
   /** Starts one worker that is sure to be needed, while the caller has other things to do. */
   warmUp(): void {
     if (!this.#closed && this.#members.size === 0) this.#addMember().worker.unref();
