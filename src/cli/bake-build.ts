@@ -138,7 +138,7 @@ async function prepare(
         file,
         contexts: values.list("build-context"),
         cwd: shell.cwd,
-        stdin: Readable.from(inline === undefined ? [] : [Buffer.from(inline)]),
+        stdin: () => Readable.from(inline === undefined ? [] : [Buffer.from(inline)]),
         cleanup,
       });
       const warn = (text: string) => void shell.stderr.write(`WARNING: ${name}: ${text}\n`);

@@ -28,7 +28,7 @@ export interface InputOptions {
   /** `--build-context NAME=VALUE` entries. */
   readonly contexts: readonly string[];
   readonly cwd: string;
-  readonly stdin: NodeJS.ReadableStream;
+  readonly stdin: () => NodeJS.ReadableStream;
   /** Owns the folders that are made. */
   readonly cleanup: AsyncDisposableStack;
 }
@@ -50,7 +50,7 @@ export async function findInputs(options: InputOptions): Promise<BuildInputs> {
 
   if (context === "-") {
     if (file === "-") throw new Error("invalid argument: can't use stdin for both build context and dockerfile");
-    const content = await readStdin(options.stdin, () => temporaryDir("stdin", cleanup));
+    const content = await readStdin(options.stdin(), () => temporaryDir("stdin", cleanup));
     if (content.kind === "archive") {
       uploads.set(content.id, content.path);
       attributes.set("context", content.url);
@@ -63,12 +63,12 @@ export async function findInputs(options: InputOptions): Promise<BuildInputs> {
   } else if (await isDirectory(resolve(cwd, context))) {
     contextDir = resolve(cwd, context);
     dirs.set("context", contextDir);
-    if (file === "-") dockerfile = await dockerfileFrom(await readDockerfile(options.stdin), attributes, cleanup);
+    if (file === "-") dockerfile = await dockerfileFrom(await readDockerfile(options.stdin()), attributes, cleanup);
     else if (file === "") dockerfile = { dir: contextDir, name: "Dockerfile" };
     else dockerfile = { dir: resolve(cwd, dirname(file)), name: basename(file) };
   } else if (isRemote(context)) {
     attributes.set("context", context);
-    if (file === "-") dockerfile = await dockerfileFrom(await readDockerfile(options.stdin), attributes, cleanup);
+    if (file === "-") dockerfile = await dockerfileFrom(await readDockerfile(options.stdin()), attributes, cleanup);
     else dockerfile = dockerfileElsewhere(file, attributes);
   } else {
     throw new BuildError(`unable to prepare context: path ${JSON.stringify(context)} not found`, {

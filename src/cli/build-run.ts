@@ -62,7 +62,8 @@ export async function runBuild(invocation: Invocation): Promise<number> {
       file: flags.string("file"),
       contexts: flags.list("build-context"),
       cwd: shell.cwd,
-      stdin: shell.stdin,
+      // Looking at it opens it.
+      stdin: () => shell.stdin,
       cleanup,
     });
     const warn = (text: string) => void shell.stderr.write(`WARNING: ${text}\n`);

@@ -1,7 +1,8 @@
 // Digests of a local folder's files from one build to the next: one compact file per folder, written beside and renamed.
 // A digest holds while device, inode, size, mtime and ctime are the same; ctime covers modes and attributes. Files changed
 // shortly before they were read are not remembered: a change in the same tick of the clock would go unseen.
-// A missing, torn or foreign cache file is an empty one.
+// A missing, torn or foreign cache file is an empty one. Records lie in the order of the walk that wrote them, which the next walk mostly
+// repeats: then nothing but the next record is looked at.
 
 import { createHash, hash } from "node:crypto";
 import * as fs from "node:fs";
@@ -19,10 +20,14 @@ const RACY_MS = 2000;
 export class StatCache {
   readonly #file: string;
   readonly #root: ByteString;
-  /** The file as it was, and where in it the record of each path begins: a hundred thousand buffers would take longer than to hash. */
+  /** The file's records as they were: a hundred thousand buffers would take longer than to hash. */
   readonly #bytes: Buffer;
-  readonly #old: ReadonlyMap<ByteString, number>;
-  readonly #found = new Set<number>();
+  /** Where the record that comes next begins. */
+  #next = 0;
+  /** Where in the records that of each path begins; made when the walk is another one. */
+  #places: Map<ByteString, number> | undefined;
+  readonly #asked: ByteString[] = [];
+  #found = 0;
   readonly #new = new Map<ByteString, Buffer>();
   readonly #openedMs = Date.now();
   #changed = false;
@@ -30,7 +35,7 @@ export class StatCache {
   private constructor(file: string, root: ByteString) {
     this.#file = file;
     this.#root = root;
-    ({ bytes: this.#bytes, records: this.#old } = load(file, root));
+    this.#bytes = load(file, root);
   }
 
   /** @param dir where the caches are; @param root the folder whose files are remembered, as a real path */
@@ -50,13 +55,25 @@ export class StatCache {
 
   /** The digest of an unchanged file. */
   find(path: ByteString, stat: fs.Stats): Digest | undefined {
+    this.#asked.push(path);
     setKey(stat);
     const record = this.#new.get(path);
     if (record !== undefined && key.compare(record, 0, KEY) === 0) return digestAt(record, 0);
-    const at = this.#old.get(path);
-    if (at === undefined || key.compare(this.#bytes, at, at + KEY) !== 0) return undefined;
-    this.#found.add(at);
+    const at = this.#place(path);
+    if (at === undefined) return undefined;
+    this.#next = at + RECORD;
+    if (key.compare(this.#bytes, at, at + KEY) !== 0) return undefined;
+    this.#found++;
     return digestAt(this.#bytes, at);
+  }
+
+  #place(path: ByteString): number | undefined {
+    if (this.#next < this.#bytes.length) {
+      const start = this.#next + 2;
+      const end = start + this.#bytes.readUInt16LE(this.#next);
+      if (end - start === path.length && this.#bytes.toString("latin1", start, end) === path) return end;
+    }
+    return (this.#places ??= placesOf(this.#bytes)).get(path);
   }
 
   /** Remembers a digest that was computed after `stat` was taken. */
@@ -77,12 +94,20 @@ export class StatCache {
       size.writeUInt16LE(name.length);
       parts.push(size, name, record);
     };
-    for (const [path, record] of this.#new) write(path, record);
-    // Files that are gone are not told from files that were not looked at; a cache that is mostly such starts afresh.
-    const all = this.#old.size <= 2 * (this.#new.size + this.#found.size) + MANY;
-    for (const [path, at] of this.#old) {
-      if (!this.#new.has(path) && (all || this.#found.has(at))) write(path, this.#bytes.subarray(at, at + RECORD));
+    const old = (this.#places ??= placesOf(this.#bytes));
+    const asked = new Set([...this.#asked, ...this.#new.keys()]);
+    const writeOld = (path: ByteString): void => {
+      const at = old.get(path);
+      if (at !== undefined) write(path, this.#bytes.subarray(at, at + RECORD));
+    };
+    for (const path of asked) {
+      const record = this.#new.get(path);
+      if (record !== undefined) write(path, record);
+      else writeOld(path);
     }
+    // Files that are gone are not told from files that were not looked at; a cache that is mostly such starts afresh.
+    const isMostlyAsked = old.size <= 2 * (this.#new.size + this.#found) + MANY;
+    if (isMostlyAsked) for (const path of old.keys()) if (!asked.has(path)) writeOld(path);
     const body = Buffer.concat(parts);
     const sum = createHash("sha256").update(body).digest();
     const temporary = `${this.#file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
@@ -98,26 +123,29 @@ export class StatCache {
   }
 }
 
-function load(file: string, root: ByteString): { bytes: Buffer; records: Map<ByteString, number> } {
-  const records = new Map<ByteString, number>();
-  const none = { bytes: Buffer.alloc(0), records };
+/** The records of a cache file; none where it is not whole. */
+function load(file: string, root: ByteString): Buffer {
   let bytes: Buffer;
   try {
     bytes = fs.readFileSync(file);
   } catch {
-    return none;
+    return Buffer.alloc(0);
   }
   const start = header(root);
   const end = bytes.length - 32;
-  if (end < start.length || !bytes.subarray(0, start.length).equals(start)) return none;
-  if (!hash("sha256", bytes.subarray(0, end), "buffer").equals(bytes.subarray(end))) return none;
-  for (let at = start.length; at < end;) {
-    const size = bytes.readUInt16LE(at);
-    const path = bytes.toString("latin1", at + 2, at + 2 + size);
-    records.set(path, at + 2 + size);
+  if (end < start.length || !bytes.subarray(0, start.length).equals(start)) return Buffer.alloc(0);
+  if (!hash("sha256", bytes.subarray(0, end), "buffer").equals(bytes.subarray(end))) return Buffer.alloc(0);
+  return bytes.subarray(start.length, end);
+}
+
+function placesOf(records: Buffer): Map<ByteString, number> {
+  const places = new Map<ByteString, number>();
+  for (let at = 0; at < records.length;) {
+    const size = records.readUInt16LE(at);
+    places.set(records.toString("latin1", at + 2, at + 2 + size), at + 2 + size);
     at += 2 + size + RECORD;
   }
-  return { bytes, records };
+  return places;
 }
 
 function header(root: ByteString): Buffer {

@@ -90,7 +90,7 @@ export class BuildHistory {
       });
       this.#write(record);
       this.#records.set(ref, record);
-      this.#trim();
+      if (this.#isOverfull()) this.#trim();
       this.#tell(control.BuildHistoryEventType.COMPLETE, record);
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
@@ -129,7 +129,7 @@ export class BuildHistory {
 
   /** What is known now, the newest first, with what it is: running or complete. */
   list(): control.BuildHistoryEvent[] {
-    this.#read();
+    this.#trim();
     const event = (type: control.BuildHistoryEventType) => (record: control.BuildHistoryRecord) =>
       create(control.BuildHistoryEventSchema, { type, record });
     return [
@@ -171,6 +171,13 @@ export class BuildHistory {
     this.#records.delete(record.Ref);
     fs.rmSync(this.#recordPath(record.Ref), { force: true });
     this.#tell(control.BuildHistoryEventType.DELETED, create(control.BuildHistoryRecordSchema, { Ref: record.Ref }));
+  }
+
+  /** Whether so many records are there that it is worth reading them all: no build should wait for one old record to go. */
+  #isOverfull(): boolean {
+    const { maxEntries } = this.#limits;
+    const records = fs.readdirSync(this.#dir).filter((name) => name.endsWith(RECORD));
+    return records.length > maxEntries + Math.floor(maxEntries / 8);
   }
 
   /** Drops the oldest beyond the limits; pinned ones stay. */
