@@ -4,7 +4,6 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { rootCertificates } from "node:tls";
 import { BuildError, errnoOf } from "../base/index.ts";
 
 export interface HostCertificates {
@@ -40,7 +39,11 @@ export function certificatesFor(host: string, folders = certificateFolders()): H
       });
     }
     return {
-      ca: authorities.length === 0 ? undefined : [...rootCertificates, ...authorities.map((name) => read(dir, name))],
+      // Most registries need none, and loading TLS takes time.
+      ca:
+        authorities.length === 0
+          ? undefined
+          : [...process.getBuiltinModule("node:tls").rootCertificates, ...authorities.map((name) => read(dir, name))],
       cert: own === undefined ? undefined : read(dir, own),
       key: key === undefined ? undefined : read(dir, key),
     };

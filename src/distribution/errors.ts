@@ -103,6 +103,11 @@ export function printable(text: string): string {
     .trim();
 }
 
+/** A failure of a connection that no errno names, for {@link causeCode}. */
+export function connectionError(message: string, code: `HTTP_${string}` | "ECONNRESET", cause?: unknown): Error {
+  return Object.assign(new Error(message, cause === undefined ? {} : { cause }), { code });
+}
+
 /** Why a connection failed, in a few words. */
 export function connectionFailure(cause: unknown): string {
   switch (causeCode(cause)) {
@@ -113,9 +118,9 @@ export function connectionFailure(cause: unknown): string {
     case "EAI_AGAIN":
       return "the name server does not answer";
     case "ETIMEDOUT":
-    case "UND_ERR_CONNECT_TIMEOUT":
-    case "UND_ERR_HEADERS_TIMEOUT":
-    case "UND_ERR_BODY_TIMEOUT":
+    case "HTTP_CONNECT_TIMEOUT":
+    case "HTTP_HEADERS_TIMEOUT":
+    case "HTTP_BODY_TIMEOUT":
       return "no answer in time";
     default:
       return printable(messageOf(cause)) || "connection failed";
@@ -130,7 +135,7 @@ function hintFor(cause: unknown): string {
   return "check the registry's name, the network and the proxy settings; a base image that is here already needs no registry";
 }
 
-/** The code of a failed connection: an errno, undici's, or OpenSSL's. Looks into the causes. */
+/** The code of a failed connection: an errno, ours (`HTTP_…`), Node's, or OpenSSL's. Looks into the causes. */
 export function causeCode(error: unknown): string | undefined {
   for (let each = error, depth = 0; each instanceof Error && depth < 4; each = each.cause, depth++) {
     if (each instanceof AggregateError && each.errors.length > 0) return causeCode(each.errors[0]);

@@ -13,7 +13,6 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
-import { request } from "undici";
 import { digestOf, hexOf } from "../base/index.ts";
 import { encodeIndex, encodeManifest, mediaTypes, parseReference } from "../formats/oci/index.ts";
 import type { Descriptor } from "../formats/oci/index.ts";
@@ -82,7 +81,7 @@ async function startReal(path: string): Promise<RegistryUnderTest> {
   const ended = once(child, "exit");
   for (let tries = 0; tries < 200; tries++) {
     try {
-      await (await request(`http://${host}/v2/`)).body.dump();
+      await (await fetch(`http://${host}/v2/`)).arrayBuffer();
       break;
     } catch {
       await sleep(50);

@@ -6,7 +6,6 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { request } from "undici";
 import { digestOf } from "../base/index.ts";
 import { encodeIndex, encodeManifest, mediaTypes, parseReference, withDigest } from "../formats/oci/index.ts";
 import type { Descriptor } from "../formats/oci/index.ts";
@@ -21,30 +20,30 @@ export interface RegistryUnderTest extends AsyncDisposable {
 /** Pushes a blob in one piece, as clients do: POST, then PUT. */
 async function pushBlob(host: string, repository: string, bytes: Uint8Array): Promise<Descriptor> {
   const digest = digestOf(bytes);
-  const started = await request(`http://${host}/v2/${repository}/blobs/uploads/`, { method: "POST" });
-  await started.body.dump();
-  assert.equal(started.statusCode, 202);
-  const location = new URL(started.headers["location"] as string, `http://${host}`);
+  const started = await fetch(`http://${host}/v2/${repository}/blobs/uploads/`, { method: "POST" });
+  await started.arrayBuffer();
+  assert.equal(started.status, 202);
+  const location = new URL(started.headers.get("location")!, `http://${host}`);
   location.searchParams.set("digest", digest);
-  const stored = await request(location, {
+  const stored = await fetch(location, {
     method: "PUT",
-    body: bytes,
+    body: Buffer.from(bytes),
     headers: { "content-type": "application/octet-stream" },
   });
-  await stored.body.dump();
-  assert.equal(stored.statusCode, 201);
-  assert.equal(stored.headers["docker-content-digest"], digest);
+  await stored.arrayBuffer();
+  assert.equal(stored.status, 201);
+  assert.equal(stored.headers.get("docker-content-digest"), digest);
   return { mediaType: mediaTypes.ociLayer, digest, size: bytes.byteLength };
 }
 
 async function pushManifest(host: string, path: string, bytes: Uint8Array, mediaType: string): Promise<Descriptor> {
-  const answer = await request(`http://${host}/v2/${path}`, {
+  const answer = await fetch(`http://${host}/v2/${path}`, {
     method: "PUT",
-    body: bytes,
+    body: Buffer.from(bytes),
     headers: { "content-type": mediaType },
   });
-  await answer.body.dump();
-  assert.equal(answer.statusCode, 201);
+  await answer.arrayBuffer();
+  assert.equal(answer.status, 201);
   return { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
 }
 
@@ -113,12 +112,12 @@ export function registrySuite(name: string, start: () => Promise<RegistryUnderTe
     });
 
     test("answers part of a blob", async () => {
-      const answer = await request(`http://${registry.host}/v2/team/app/blobs/${digestOf(layer)}`, {
+      const answer = await fetch(`http://${registry.host}/v2/team/app/blobs/${digestOf(layer)}`, {
         headers: { range: "bytes=100000-" },
       });
-      assert.equal(answer.statusCode, 206);
-      assert.equal(answer.headers["content-range"], `bytes 100000-${layer.length - 1}/${layer.length}`);
-      assert.deepEqual(Buffer.from(await answer.body.arrayBuffer()), layer.subarray(100_000));
+      assert.equal(answer.status, 206);
+      assert.equal(answer.headers.get("content-range"), `bytes 100000-${layer.length - 1}/${layer.length}`);
+      assert.deepEqual(Buffer.from(await answer.arrayBuffer()), layer.subarray(100_000));
     });
 
     test("does not know other tags, digests, repositories and blobs", async () => {
@@ -178,13 +177,13 @@ export function registrySuite(name: string, start: () => Promise<RegistryUnderTe
     });
 
     test("refuses bytes under another digest", async () => {
-      const started = await request(`http://${registry.host}/v2/team/app/blobs/uploads/`, { method: "POST" });
-      await started.body.dump();
-      const location = new URL(started.headers["location"] as string, `http://${registry.host}`);
+      const started = await fetch(`http://${registry.host}/v2/team/app/blobs/uploads/`, { method: "POST" });
+      await started.arrayBuffer();
+      const location = new URL(started.headers.get("location")!, `http://${registry.host}`);
       location.searchParams.set("digest", digestOf("other"));
-      const stored = await request(location, { method: "PUT", body: "bytes" });
-      await stored.body.dump();
-      assert.equal(stored.statusCode, 400);
+      const stored = await fetch(location, { method: "PUT", body: "bytes" });
+      await stored.arrayBuffer();
+      assert.equal(stored.status, 400);
     });
   });
 }

@@ -2,11 +2,10 @@
 // bodies. An answer of any status is an answer; only a connection that fails is an error.
 
 import type { Readable } from "node:stream";
-import type * as Undici from "undici";
 import { isBuildError } from "../base/index.ts";
-import { certificatesFor, type HostCertificates } from "./certificates.ts";
-import { causeCode, badAnswer, publicUrl, unreachable } from "./errors.ts";
-import { isLoopback } from "./endpoints.ts";
+import { causeCode, badAnswer, connectionError, publicUrl, unreachable } from "./errors.ts";
+import { HttpAgents } from "./http-agents.ts";
+import { exchange, type Exchange } from "./http-exchange.ts";
 
 export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -45,7 +44,6 @@ export interface TransportOptions {
 
 const MAX_REDIRECTS = 10;
 const MAX_RETRY_AFTER_MS = 30_000;
-const CONNECT_TIMEOUT_MS = 10_000;
 const retried = new Set([408, 429, 500, 502, 503, 504]);
 
 /** Failures that another attempt may not show. A refused connection or an unknown host is told at once instead. */
@@ -54,16 +52,14 @@ const passing = new Set([
   "EPIPE",
   "ETIMEDOUT",
   "EAI_AGAIN",
-  "UND_ERR_SOCKET",
-  "UND_ERR_HEADERS_TIMEOUT",
-  "UND_ERR_BODY_TIMEOUT",
-  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+  "HTTP_HEADERS_TIMEOUT",
+  "HTTP_BODY_TIMEOUT",
   "HPE_INVALID_EOF_STATE",
 ]);
 
 export class Transport implements AsyncDisposable {
-  readonly #dispatchers = new Map<string, Undici.Dispatcher>();
-  readonly #certificates = new Map<string, HostCertificates | "none">();
+  readonly #agents = new HttpAgents();
+  readonly #active = new Set<Exchange>();
   readonly #idleTimeoutMs: number;
   readonly #attempts: number;
   readonly #delayMs: (attempt: number) => number;
@@ -108,9 +104,8 @@ export class Transport implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const all = [...this.#dispatchers.values()];
-    this.#dispatchers.clear();
-    await Promise.all(all.map((each) => each.destroy()));
+    for (const each of this.#active) each.fail(connectionError("the connections were closed", "HTTP_CLOSED"));
+    await this.#agents.close();
   }
 
   async #follow(original: HttpRequest, signal: AbortSignal | undefined): Promise<HttpResponse> {
@@ -128,53 +123,13 @@ export class Transport implements AsyncDisposable {
     }
   }
 
-  async #once({ method, url, headers, body, verifyTls }: HttpRequest, signal?: AbortSignal): Promise<HttpResponse> {
-    // Loaded when somebody asks a registry: most builds ask none, and it is half of what a start would read.
-    const undici = await import("undici");
-    const answer = await undici.request(url, {
-      method,
-      headers: { "user-agent": "slipway", "accept-encoding": "identity", ...headers },
-      dispatcher: this.#dispatcher(undici, url, verifyTls ?? true),
-      headersTimeout: this.#idleTimeoutMs,
-      bodyTimeout: this.#idleTimeoutMs,
-      ...(body === undefined ? {} : { body: typeof body === "function" ? body() : body }),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    return {
-      status: answer.statusCode,
-      headers: answer.headers,
-      url,
-      body: answer.body,
-      discard: async () => {
-        // A short rest is read, so that the connection can serve again; a long one is cut off.
-        await answer.body.dump({ limit: 64 * 1024 }).catch(() => {});
-      },
-    };
-  }
-
-  /** As Go does it, proxies are never asked for this machine. */
-  #dispatcher(undici: typeof Undici, url: URL, verifyTls: boolean): Undici.Dispatcher {
-    const kind = isLoopback(url.host) ? "direct" : "proxied";
-    let certificates = url.protocol === "https:" ? this.#certificates.get(url.host) : undefined;
-    if (certificates === undefined && url.protocol === "https:") {
-      certificates = certificatesFor(url.host) ?? "none";
-      this.#certificates.set(url.host, certificates);
-    }
-    const own = certificates === "none" ? undefined : certificates;
-    const key = `${kind} ${verifyTls} ${own === undefined ? "" : url.host}`;
-    let dispatcher = this.#dispatchers.get(key);
-    if (dispatcher === undefined) {
-      const connect = {
-        timeout: CONNECT_TIMEOUT_MS,
-        rejectUnauthorized: verifyTls,
-        ...(own?.ca === undefined ? {} : { ca: [...own.ca] }),
-        ...(own?.cert === undefined ? {} : { cert: own.cert, key: own.key! }),
-      };
-      const options = { connect, connections: 16, allowH2: false };
-      dispatcher = kind === "direct" ? new undici.Agent(options) : new undici.EnvHttpProxyAgent(options);
-      this.#dispatchers.set(key, dispatcher);
-    }
-    return dispatcher;
+  async #once(request: HttpRequest, signal: AbortSignal | undefined): Promise<HttpResponse> {
+    const { agent, isProxied } = this.#agents.for(request.url, request.verifyTls ?? true);
+    const options = { agent, active: this.#active, idleTimeoutMs: this.#idleTimeoutMs, signal };
+    const response = await exchange(request, options);
+    if (response.status !== 407 || !isProxied) return response;
+    await response.discard();
+    throw connectionError("the proxy wants a name and a password (407)", "HTTP_PROXY_DENIED");
   }
 }
 
