@@ -59,7 +59,7 @@ test("report and page say it, with names that are not theirs to write", () => {
   const text = markdown(report);
   assert.match(
     text,
-    /\| a <workload> \\\| with odd signs \| 90 ms \| fast 100 ms \| 0\.90 \(0\.90\) \|  \| ≤ 0\.7 \*\*missed\*\* \|/,
+    /\| a <workload> \\\| with odd signs \| 90 ms \| fast 100 ms \| 0\.90 \(0\.90\) \| ≤ 0\.7 \| \*\*missed\*\* \|/,
   );
   assert.match(text, /- other: not here/);
   const html = page(report, []);

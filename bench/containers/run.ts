@@ -10,6 +10,7 @@ import { Engine } from "../../src/engine/index.ts";
 import { findContainerRuntime } from "../../src/engine/executor/index.ts";
 import { openContainers } from "../../src/running/containers/index.ts";
 import type { ContainerConfig, Containers } from "../../src/running/containers/index.ts";
+import { sweepNetworks } from "../../src/running/networks/index.ts";
 import { mountOverlay, unmount } from "../../src/system/linux/index.ts";
 
 const home = join(import.meta.dirname, "../..");
@@ -48,6 +49,8 @@ export async function benchContainers(rounds: number): Promise<void> {
     }
     console.log(`A supervisor's memory, KiB | ${await supervisorKiB(containers)}`);
   } finally {
+    // Whoever looks last takes away the bridge that nobody lives on.
+    await sweepNetworks(root);
     rmSync(folder, { recursive: true, force: true });
   }
 }

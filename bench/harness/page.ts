@@ -2,7 +2,7 @@
 
 import { ms } from "../measure.ts";
 import type { Curve } from "../scaling/types.ts";
-import { standingOf } from "./report.ts";
+import { roundsSaid, standingOf } from "./report.ts";
 import { median } from "./statistics.ts";
 import type { PeerResult, Report, Step, WorkloadResult } from "./types.ts";
 
@@ -17,7 +17,7 @@ export function page(report: Report, curves: readonly Curve[]): string {
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#212529}
 h2{margin:2.5rem 0 .3rem;font-size:1.15rem}p{margin:.2rem 0 .6rem;color:#495057}svg{width:100%;height:auto;font-size:12px}
 .met{color:#2b8a3e}.missed{color:#c92a2a}text{fill:#212529}
-</style></head><body><h1>${title}</h1><p>${escape(machine.date)}: ${machine.processors} processors (${escape(machine.model)}), Linux ${escape(machine.kernel)}, load ${machine.loads.map((each) => each.toFixed(1)).join(" to ")}; medians of ${report.rounds} interleaved rounds. The line is the bare work: a copy, a tar, a compressor.</p>
+</style></head><body><h1>${title}</h1><p>${escape(machine.date)}: ${machine.processors} processors (${escape(machine.model)}), Linux ${escape(machine.kernel)}, load ${machine.loads.map((each) => each.toFixed(1)).join(" to ")}; ${roundsSaid(report)}. The line is the bare work: a copy, a tar, a compressor.</p>
 ${report.workloads.map(workloadPart).join("\n")}
 ${curves.length === 0 ? "" : `<h1>Cost against size</h1>${curves.map(curvePart).join("\n")}`}
 </body></html>

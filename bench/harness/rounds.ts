@@ -6,20 +6,23 @@ import type { Lab, Peer, PeerResult, Sample, Workload, WorkloadResult } from "./
 export interface RoundOptions {
   readonly lab: Lab;
   readonly peers: readonly Peer[];
+  /** Of workloads that ask for no number of their own. */
   readonly rounds: number;
+  /** The caller means `rounds` for all. */
+  readonly isForAll: boolean;
   readonly tell: (line: string) => void;
 }
 
 /** A peer that fails is told, with its words, and left out of the rest of this workload; a failure of Slipway is thrown. */
 export async function runWorkload(
   workload: Workload,
-  { lab, peers, rounds, tell }: RoundOptions,
+  { lab, peers, rounds, isForAll, tell }: RoundOptions,
 ): Promise<WorkloadResult> {
   try {
     return await runPrepared(workload, {
       lab,
       peers,
-      rounds: lab.isQuick ? rounds : (workload.rounds ?? rounds),
+      rounds: isForAll ? rounds : (workload.rounds ?? rounds),
       tell,
     });
   } finally {
@@ -27,7 +30,10 @@ export async function runWorkload(
   }
 }
 
-async function runPrepared(workload: Workload, { lab, peers, rounds, tell }: RoundOptions): Promise<WorkloadResult> {
+async function runPrepared(
+  workload: Workload,
+  { lab, peers, rounds, tell }: Omit<RoundOptions, "isForAll">,
+): Promise<WorkloadResult> {
   await workload.prepare(lab);
   const samples = new Map<Peer, Sample[]>(peers.map((peer) => [peer, []]));
   const problems = new Map<Peer, string>();
@@ -56,6 +62,7 @@ async function runPrepared(workload: Workload, { lab, peers, rounds, tell }: Rou
       });
   }
   const limit = workload.limit?.(lab);
+  if (workload.isLarge === true && !lab.isQuick) for (const peer of asked) await guarded(peer, () => peer.reset());
   const results: PeerResult[] = peers.map((peer) => ({
     peer: peer.id,
     title: peer.title,

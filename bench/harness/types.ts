@@ -97,6 +97,10 @@ export interface Workload {
   finish?(): Promise<void>;
   /** Rounds where the work asks for another number than the others. */
   readonly rounds?: number;
+  /** It differs from another in size alone: quick runs leave it out unless it is named. */
+  readonly isVariant?: boolean;
+  /** It leaves gigabytes in each peer's store: they are emptied after it, but for quick runs. */
+  readonly isLarge?: boolean;
   /** What the machine takes for the bare work, with its name: `cp -a`, `gzip`. */
   limit?(lab: Lab): { readonly name: string; readonly sample: Sample } | undefined;
 }

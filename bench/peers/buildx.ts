@@ -17,7 +17,7 @@ import { commonArgs } from "./slipway.ts";
 export const slipwayDaemon: PeerKind = {
   id: "slipway-daemon",
   title: "Slipway's daemon, buildx",
-  missing: () => withoutBuildx() || undefined,
+  missing: () => remedy(withoutBuildx()),
   start: (lab) =>
     startRemote(lab, "slipway-daemon", "Slipway's daemon, buildx", (address, dir) => [
       lab.slipway,
@@ -33,7 +33,7 @@ export const buildkitd: PeerKind = {
   id: "buildkitd",
   title: "buildkitd, buildx",
   missing: () =>
-    withoutBuildx() ||
+    remedy(withoutBuildx()) ||
     (hasProgram("buildkitd")
       ? undefined
       : "no buildkitd on PATH: take the release archive of moby/buildkit for this machine"),
@@ -50,7 +50,7 @@ export const buildkitd: PeerKind = {
 export const docker28: PeerKind = {
   id: "docker-28",
   title: "Docker 28's BuildKit, buildx",
-  missing: () => withoutDocker() || undefined,
+  missing: () => remedy(withoutDocker()),
   start: async (lab) => {
     const group = new CpuGroup(`slipway-bench-modern-${process.pid}`);
     const bridge = { name: "sb28", subnet: "10.216.0" };
@@ -74,6 +74,13 @@ export const docker28: PeerKind = {
     });
   },
 };
+
+/** What is missing, with how to get it. */
+function remedy(why: string | false): string | undefined {
+  return why === false
+    ? undefined
+    : `${why}: dockerd, containerd and their shim from the static archive of Docker Engine 28 (or Debian unstable's docker.io and containerd, unpacked), docker-buildx from the releases of docker/buildx`;
+}
 
 async function startRemote(
   lab: Lab,

@@ -16,7 +16,10 @@ function classic(id: string, title: string, subnet: string): PeerKind {
   return {
     id,
     title,
-    missing: () => withoutClassicDocker() || undefined,
+    missing: () => {
+      const why = withoutClassicDocker();
+      return why === false ? undefined : `${why}: apt-get install -y docker.io`;
+    },
     start: async (lab) => {
       const group = new CpuGroup(`slipway-bench-${id}-${process.pid}`);
       const options = {

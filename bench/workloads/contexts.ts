@@ -1,7 +1,8 @@
 // Build contexts that the workloads make: files of a known size, Dockerfiles, bytes that compress as programs do.
 
-import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Lab } from "../harness/types.ts";
 
@@ -29,20 +30,50 @@ export function manyFiles(dir: string, count: number, salt = ""): void {
   }
 }
 
-/** Bytes that gzip makes about a third of, as it does of programs; the same for the same salt. */
-export function programLike(bytes: number, salt: string): Buffer {
-  const block = Buffer.alloc(1 << 20);
-  for (let at = 0, line = 0; at < block.length; line++) {
-    const word = createHash("sha256").update(`${salt} ${line}`).digest();
-    at += word.copy(block, at);
-    at += block.write(" function return const await export ".repeat(2), at);
+/** Larger than the windows of the compressors that are compared, or its repetition would compress to nothing. */
+const BLOCK_BYTES = 8 << 20;
+let block: Buffer | undefined;
+
+/**
+ * Writes a file of `bytes` that gzip makes about half of, as it does of programs; no other file has its contents. It is written in pieces:
+ * a gigabyte needs no more memory than a megabyte.
+ */
+export function writeProgramLike(path: string, bytes: number): void {
+  block ??= programLikeBlock();
+  const file = openSync(path, "w");
+  try {
+    for (let at = 0; at < bytes; at += block.length) {
+      for (let page = 0; page < block.length; page += 1 << 16) randomBytes(16).copy(block, page);
+      writeSync(file, block, 0, Math.min(block.length, bytes - at));
+    }
+  } finally {
+    closeSync(file);
   }
-  const all = Buffer.alloc(bytes);
-  for (let at = 0; at < bytes; at += block.length) {
-    block.writeUInt32LE(at % 0xffff_ffff, at % 4096);
-    block.copy(all, at);
+}
+
+function programLikeBlock(): Buffer {
+  const made = Buffer.alloc(BLOCK_BYTES);
+  for (let at = 0, line = 0; at < made.length; line++) {
+    at += createHash("sha256").update(String(line)).digest().copy(made, at);
+    at += made.write(" function return const await export ", at);
   }
-  return all;
+  return made;
+}
+
+/** Writes a file of `bytes` that starts as no other does and then repeats itself. */
+export function writeLarge(path: string, bytes: number): void {
+  const file = openSync(path, "w");
+  try {
+    const piece = Buffer.alloc(1 << 20, randomBytes(4096));
+    for (let at = 0; at < bytes; at += piece.length) writeSync(file, piece, 0, Math.min(piece.length, bytes - at));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Waits until what was made before is on the disk, so that the work measured next does not wait for it. */
+export function settle(lab: Lab): void {
+  if (!lab.isQuick) execFileSync("sync");
 }
 
 /** A text that no build had before. */

@@ -5,35 +5,46 @@ import { join } from "node:path";
 import type { Lab, Output, Workload } from "../harness/types.ts";
 import { context, fresh, manyFiles } from "./contexts.ts";
 
-const STORE: Output = { kind: "store", name: "bench/small:latest" };
+/** A name of each workload's own: an engine may be removing what had the name before. */
+function stored(id: string): Output {
+  return { kind: "store", name: `bench/${id}:latest` };
+}
 
 /** Buildah and the classic builder build stages in turn, which is theirs to lose; all make an image of the result. */
 export function smallWorkloads(isQuick: boolean): Workload[] {
-  return [noOp(), oneLine(), steps(isQuick ? 3 : 20), graph("diamond", 2), graph("fan-out", isQuick ? 6 : 64)];
+  return [
+    noOp(isQuick),
+    oneLine(isQuick),
+    steps(isQuick, isQuick ? 2 : 20),
+    graph(isQuick, "diamond", 2),
+    { ...graph(isQuick, "fan-out", isQuick ? 3 : 64), isVariant: true },
+  ];
 }
 
-function noOp(): Workload {
+function noOp(isQuick: boolean): Workload {
+  const files = isQuick ? 100 : 2000;
+  const sources = isQuick ? [1, 2] : [1, 2, 3, 4, 5];
   let dir = "";
   return {
     id: "no-op",
-    title: "rebuild, nothing changed, 6 stages, 2,000 files",
+    title: `rebuild, nothing changed, ${sources.length + 1} stages, ${files.toLocaleString("en")} files`,
     target: { ratio: 0.7 },
     prepare: (lab) => {
-      const stages = [1, 2, 3, 4, 5]
-        .map((n) => `FROM base AS s${n}\nCOPY d${n % 4} /src\nRUN echo ${n} > /out${n}\n`)
+      const stages = sources
+        .map((n) => `FROM base AS s${n}\nCOPY d${isQuick ? 0 : n % 4} /src\nRUN echo ${n} > /out${n}\n`)
         .join("");
-      const last = `FROM base\n${[1, 2, 3, 4, 5].map((n) => `COPY --from=s${n} /out${n} /\n`).join("")}COPY . /all\n`;
-      dir = context(lab, "no-op", `FROM ${lab.base} AS base\n${stages}${last}`, (to) => manyFiles(to, 2000));
+      const last = `FROM base\n${sources.map((n) => `COPY --from=s${n} /out${n} /\n`).join("")}COPY . /all\n`;
+      dir = context(lab, "no-op", `FROM ${lab.base} AS base\n${stages}${last}`, (to) => manyFiles(to, files));
     },
     warm: async (peer) => {
-      await peer.build({ context: dir, output: STORE });
-      await peer.build({ context: dir, output: STORE });
+      await peer.build({ context: dir, output: stored("no-op") });
+      if (!isQuick) await peer.build({ context: dir, output: stored("no-op") });
     },
-    round: (peer) => peer.build({ context: dir, output: STORE }),
+    round: (peer) => peer.build({ context: dir, output: stored("no-op") }),
   };
 }
 
-function oneLine(): Workload {
+function oneLine(isQuick: boolean): Workload {
   let dir = "";
   return {
     id: "one-line",
@@ -42,19 +53,19 @@ function oneLine(): Workload {
     prepare: (lab) => {
       const file = `FROM ${lab.base}\nCOPY lib /lib2\nRUN find /lib2 -type f | wc -l > /count\nCOPY src /src\nRUN cat /src/d0/* > /app\n`;
       dir = context(lab, "one-line", file, (to) => {
-        manyFiles(join(to, "lib"), 2000);
+        manyFiles(join(to, "lib"), isQuick ? 100 : 2000);
         manyFiles(join(to, "src"), 50);
       });
     },
-    warm: async (peer) => void (await peer.build({ context: dir, output: STORE })),
+    warm: async (peer) => void (await peer.build({ context: dir, output: stored("one-line") })),
     round: (peer) => {
       writeFileSync(join(dir, "src/d0/main"), fresh());
-      return peer.build({ context: dir, output: STORE });
+      return peer.build({ context: dir, output: stored("one-line") });
     },
   };
 }
 
-function steps(count: number): Workload {
+function steps(isQuick: boolean, count: number): Workload {
   let dir = "";
   return {
     id: "steps",
@@ -63,18 +74,23 @@ function steps(count: number): Workload {
     prepare: (lab) => {
       dir = context(lab, "steps", `FROM ${lab.base}\nARG SALT\n${"RUN : $SALT\n".repeat(count)}`);
     },
-    warm: async (peer) => void (await peer.build({ context: dir, output: STORE, args: { SALT: "warm" } })),
-    round: (peer) => peer.build({ context: dir, output: STORE, args: { SALT: fresh() }, wantsSteps: true }),
+    warm: async (peer) => {
+      if (!isQuick) await peer.build({ context: dir, output: stored("steps"), args: { SALT: "warm" } });
+    },
+    round: (peer) => peer.build({ context: dir, output: stored("steps"), args: { SALT: fresh() }, wantsSteps: true }),
   };
 }
 
-function graph(shape: "diamond" | "fan-out", width: number): Workload {
+function graph(isQuick: boolean, shape: "diamond" | "fan-out", width: number): Workload {
   let dir = "";
   return {
     id: shape,
-    title: shape === "diamond" ? "diamond: two stages that sleep 1 s, joined" : `${width} stages side by side, joined`,
+    title:
+      shape === "diamond"
+        ? `diamond: two stages that sleep ${isQuick ? 0.1 : 1} s, joined`
+        : `${width} stages side by side, joined`,
     prepare: (lab) => {
-      const work = shape === "diamond" ? "sleep 1; " : "";
+      const work = shape === "diamond" ? `sleep ${isQuick ? 0.1 : 1}; ` : "";
       const names = Array.from({ length: width }, (_, at) => `s${at}`);
       const stages = names
         .map((name) => `FROM ${lab.base} AS ${name}\nARG SALT\nRUN ${work}echo $SALT > /${name}\n`)
@@ -82,9 +98,11 @@ function graph(shape: "diamond" | "fan-out", width: number): Workload {
       const joined = names.map((name) => `COPY --from=${name} /${name} /\n`).join("");
       dir = context(lab, shape, `${stages}FROM ${lab.base}\n${joined}`);
     },
-    warm: async (peer, lab: Lab) => void (await peer.build({ context: pulled(lab), output: STORE })),
+    warm: async (peer, lab: Lab) => {
+      if (!isQuick) await peer.build({ context: pulled(lab), output: stored(shape) });
+    },
     round: (peer) =>
-      peer.build({ context: dir, output: STORE, args: { SALT: fresh() }, wantsSteps: shape === "diamond" }),
+      peer.build({ context: dir, output: stored(shape), args: { SALT: fresh() }, wantsSteps: shape === "diamond" }),
   };
 }
 

@@ -5,20 +5,23 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../measure.ts";
 import type { Lab, Output, Sample, Workload } from "../harness/types.ts";
-import { context, manyFiles } from "./contexts.ts";
+import { context, manyFiles, writeLarge } from "./contexts.ts";
 
 const NOWHERE: Output = { kind: "none" };
 
 export function treeWorkloads(isQuick: boolean): Workload[] {
-  const small = isQuick ? 500 : 50_000;
-  const many = isQuick ? 1000 : 200_000;
+  const small = isQuick ? 300 : 50_000;
+  const many = isQuick ? 600 : 200_000;
   const big = isQuick ? 5_000_000 : 500_000_000;
   return [
     cold("context-files", `COPY of ${small} small files, new`, files(small), { ratio: 0.4 }),
     unchanged("context-files-unchanged", `${small} small files, unchanged`, files(small), { ratio: 0.2 }),
     cold("context-large", `COPY of one file of ${big / 1e6} MB, new`, largeFile(big)),
-    unchanged("context-large-unchanged", `one file of ${big / 1e6} MB, unchanged`, largeFile(big)),
-    unchanged("context-many-unchanged", `${many} small files, unchanged`, files(many)),
+    {
+      ...unchanged("context-large-unchanged", `one file of ${big / 1e6} MB, unchanged`, largeFile(big)),
+      isVariant: true,
+    },
+    { ...unchanged("context-many-unchanged", `${many} small files, unchanged`, files(many)), isVariant: true },
   ];
 }
 
@@ -31,7 +34,7 @@ function files(count: number): Fill {
 function largeFile(bytes: number): Fill {
   return (dir) => {
     writeFileSync(join(dir, "salt"), randomBytes(8));
-    writeFileSync(join(dir, "data"), Buffer.concat([randomBytes(1000), Buffer.alloc(bytes - 1000, randomBytes(4096))]));
+    writeLarge(join(dir, "data"), bytes);
   };
 }
 
@@ -65,9 +68,9 @@ function unchanged(id: string, title: string, fill: Fill, target?: Workload["tar
     prepare: (lab) => {
       dir = context(lab, id, "FROM scratch\nCOPY . /\n", fill);
     },
-    warm: async (peer) => {
+    warm: async (peer, lab) => {
       await peer.build({ context: dir, output: NOWHERE });
-      await peer.build({ context: dir, output: NOWHERE });
+      if (!lab.isQuick) await peer.build({ context: dir, output: NOWHERE });
     },
     round: (peer) => peer.build({ context: dir, output: NOWHERE }),
     limit: () => ({ name: "find -printf", sample: bare(["find", dir, "-printf", "%s %T@ %C@\n"]) }),
