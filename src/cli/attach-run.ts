@@ -4,7 +4,7 @@ import { openContainers } from "../running/containers/index.ts";
 import type { Attachment, Containers } from "../running/containers/index.ts";
 import type { Invocation } from "./command.ts";
 import { exitCodeOf, forEachName } from "./container-errors.ts";
-import { passSignals } from "./run-run.ts";
+import { BROKEN_PIPE, passSignals, watchReader } from "./run-run.ts";
 import { DEFAULT_DETACH_KEYS, followSize, parseDetachKeys, rawTerminal } from "./terminal.ts";
 
 export async function runStart(invocation: Invocation): Promise<number> {
@@ -46,13 +46,16 @@ async function stream(
   const { id, config } = await containers.inspect(args[0]!);
   using _raw = config.tty && withInput ? rawTerminal() : undefined;
   const keys = flags.string("detach-keys") || DEFAULT_DETACH_KEYS;
+  using reader = watchReader(shell.stdout);
   const attachment = await begin({
     streams: { stdin: withInput ? shell.stdin : undefined, stdout: shell.stdout, stderr: shell.stderr },
     detachKeys: config.tty ? parseDetachKeys(keys) : undefined,
   });
   if (attachment === undefined) return 0;
+  reader.detachWhenGone(attachment);
   using _size = config.tty ? followSize(attachment) : undefined;
   using _signals =
     command.name.endsWith("attach") && !flags.bool("sig-proxy") ? undefined : passSignals(containers, id);
-  return (await attachment.ended) ?? 0;
+  const exitCode = await attachment.ended;
+  return reader.isGone ? BROKEN_PIPE : (exitCode ?? 0);
 }

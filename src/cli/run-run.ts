@@ -5,7 +5,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { constants } from "node:os";
 import { openContainers } from "../running/containers/index.ts";
-import type { AttachOptions, Containers, Streams } from "../running/containers/index.ts";
+import type { AttachOptions, Attachment, Containers, Streams } from "../running/containers/index.ts";
 import type { MountRequest } from "../running/volumes/index.ts";
 import type { Invocation } from "./command.ts";
 import { exitCodeOf } from "./container-errors.ts";
@@ -103,22 +103,52 @@ async function runAttached(
   using _raw = tty && streams.stdin !== undefined ? rawTerminal() : undefined;
   const keys = flags.string("detach-keys") || DEFAULT_DETACH_KEYS;
   const attach: AttachOptions = { streams, detachKeys: tty ? parseDetachKeys(keys) : undefined };
+  using reader = watchReader(streams.stdout);
   const attachment = await containers.start(id, { onNotice: notice, attach });
   if (attachment === undefined) return 0;
+  reader.detachWhenGone(attachment);
   using _size = tty ? followSize(attachment) : undefined;
   using _signals = flags.bool("sig-proxy") ? passSignals(containers, id) : undefined;
-  // A reader that is gone (`| head`) ends us as it ends others; the container goes on, as docker's does.
-  let isBroken = false;
-  streams.stdout?.once("error", () => {
-    isBroken = true;
-    attachment.detach();
-  });
   const exitCode = await attachment.ended;
-  if (isBroken) return 128 + constants.signals.SIGPIPE;
+  if (reader.isGone) return BROKEN_PIPE;
   if (exitCode !== undefined) return exitCode;
   // Left by its keys; or its supervisor was killed, and with it the container.
   const { state } = await containers.inspect(id).catch(() => ({ state: undefined }));
   return state === undefined || state.pid > 0 ? 0 : state.exitCode;
+}
+
+/** How a command ends whose reader is gone. */
+export const BROKEN_PIPE = 128 + constants.signals.SIGPIPE;
+
+/** Whether the reader of our output is still there. */
+export interface ReaderWatch extends Disposable {
+  readonly isGone: boolean;
+  /** Ends the attachment once the reader is gone, also when it went before. */
+  detachWhenGone(attachment: Attachment): void;
+}
+
+/**
+ * A reader that is gone (`| head`) ends us as it ends others; the container goes on, as docker's does. To be called before a container is
+ * started: its output may break the pipe before whoever starts it knows that it runs.
+ */
+export function watchReader(stdout: NodeJS.WritableStream | undefined): ReaderWatch {
+  let isGone = false;
+  let attached: Attachment | undefined;
+  const onError = () => {
+    isGone = true;
+    attached?.detach();
+  };
+  stdout?.once("error", onError);
+  return {
+    get isGone() {
+      return isGone;
+    },
+    detachWhenGone: (attachment) => {
+      attached = attachment;
+      if (isGone) attachment.detach();
+    },
+    [Symbol.dispose]: () => void stdout?.removeListener("error", onError),
+  };
 }
 
 /** Signals that reach us go to the container; a second interrupt is the caller's own to handle. */

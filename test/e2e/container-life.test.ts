@@ -147,13 +147,15 @@ test(
     assert.equal(look("brief", "{{.State.Status}}"), "running");
     shell.good("stop", "-t", "0", "brief");
     assert.equal(shell.good("ps", "-aq", "--filter", "name=brief"), "");
-    const words = `'${process.execPath}' '${program}' run --name endless --network none box yes | head -n 2; echo "\${PIPESTATUS[0]}"`;
-    const { stdout } = spawnSync("bash", ["-c", words], {
-      encoding: "utf8",
-      env: { ...process.env, SLIPWAY_ROOT: shell.project.state },
-      timeout: 60_000,
-    });
-    assert.equal(stdout, "y\ny\n141\n");
+    for (const words of ["run --name endless --network none box yes", "attach endless"]) {
+      const line = `'${process.execPath}' '${program}' ${words} | head -n 2; echo "\${PIPESTATUS[0]}"`;
+      const { stdout } = spawnSync("bash", ["-c", line], {
+        encoding: "utf8",
+        env: { ...process.env, SLIPWAY_ROOT: shell.project.state },
+        timeout: 60_000,
+      });
+      assert.equal(stdout, "y\ny\n141\n", words);
+    }
     shell.good("rm", "-f", "endless");
   },
 );
