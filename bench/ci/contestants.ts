@@ -1,6 +1,6 @@
 // Who takes part in the CI benchmark, and how each does a job: a fresh engine, a fresh store, commands as a workflow has them.
 
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CpuGroup } from "./cpu-group.ts";
 import { DockerPeer } from "../../test/integration/peers.ts";
@@ -78,6 +78,7 @@ export async function runJob(bench: Bench, contestant: Contestant, job: Job): Pr
   cpSync(job === "changed" ? bench.contexts.changed : bench.contexts.plain, contexts, { recursive: true });
   const loaded = job === "changed" ? [changedService] : serviceNames;
   const saved = join(bench.folder, "saved", contestant.id);
+  settle();
   const cache = join(contexts, "cache");
   const cacheDir = (service: string) => (tool === "buildx" ? `cache/${service}` : "cache");
   const usesCache = job !== "plain";
@@ -133,6 +134,12 @@ export async function runJob(bench: Bench, contestant: Contestant, job: Job): Pr
   }
   rmSync(work, { recursive: true, force: true });
   return result;
+}
+
+/** What the job before left to be written, and the memory that it filled, are not this one's: the same job took twice as long after another. */
+function settle(): void {
+  run(["sync"]);
+  writeFileSync("/proc/sys/vm/drop_caches", "3");
 }
 
 interface Built {
