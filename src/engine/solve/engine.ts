@@ -390,7 +390,7 @@ export class Engine implements AsyncDisposable {
   }
 
   #forget({ layer, blobs, reason }: LostLayer, progress: ProgressStream): void {
-    this.store.refs.rows.removeBrokenLayer(layer);
+    this.store.refs.forgetLayer(layer);
     for (const digest of blobs) this.#caches.remoteResults.lose(digest);
     const text = `a cached layer can't be used, what it was made by runs again: ${reason}`;
     const step = progress.internal(digestOf(`lost ${layer}`), "[internal] cached layer lost");

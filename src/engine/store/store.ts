@@ -11,7 +11,13 @@ import {
   sourceRecordsSchema,
   SqliteKeyStorage,
 } from "../../storage/records/index.ts";
-import { gitRepositoriesSchema, RefStore, refsSchema, sentFoldersSchema } from "../../storage/refs/index.ts";
+import {
+  gitRepositoriesSchema,
+  refListsSchema,
+  RefStore,
+  refsSchema,
+  sentFoldersSchema,
+} from "../../storage/refs/index.ts";
 import type { RefStoreOptions, RemoteOpener } from "../../storage/refs/index.ts";
 import { openSnapshotter, removeTree } from "../../storage/snapshots/index.ts";
 import type { Snapshotter } from "../../storage/snapshots/index.ts";
@@ -77,6 +83,7 @@ export class Store implements AsyncDisposable {
           sourceRecordsSchema,
           gitRepositoriesSchema,
           sentFoldersSchema,
+          refListsSchema,
         ],
         replaceDamaged: lock.alone,
       });

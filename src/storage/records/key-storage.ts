@@ -51,13 +51,18 @@ export class SqliteKeyStorage implements CacheKeyStorage {
   /** Forgets links that lead to no result, however far; returns how many. */
   sweep(): number {
     let removed = 0;
-    for (;;) {
-      const changes = Number(this.#statements.sweep.run().changes);
-      if (changes === 0) return removed;
-      removed += changes;
+    // Only a key that a link just left can have become one that leads nowhere.
+    for (let gone = this.#statements.sweep.all(); gone.length > 0;) {
+      removed += gone.length;
+      const left = new Set(gone.map(({ source }) => source));
+      gone = this.#statements.sweepTargets.all(JSON.stringify([...left]));
     }
+    return removed;
   }
 }
+
+const LEADS_NOWHERE = `NOT EXISTS (SELECT 1 FROM cache_results WHERE key = target)
+  AND NOT EXISTS (SELECT 1 FROM cache_links AS on_from WHERE on_from.source = cache_links.target)`;
 
 interface LinkRow extends Record<string, unknown> {
   source: string;
@@ -82,7 +87,9 @@ function prepareAll(db: Database) {
     removeResult: db.prepare("DELETE FROM cache_results WHERE result = ?"),
     removeResultsOfKey: db.prepare("DELETE FROM cache_results WHERE key = ?"),
     removeLinksTo: db.prepare("DELETE FROM cache_links WHERE target = ?"),
-    sweep: db.prepare(`DELETE FROM cache_links WHERE target NOT IN (SELECT key FROM cache_results)
-      AND target NOT IN (SELECT source FROM cache_links)`),
+    sweep: db.prepare<{ source: string }>(`DELETE FROM cache_links WHERE ${LEADS_NOWHERE} RETURNING source`),
+    sweepTargets: db.prepare<{ source: string }>(
+      `DELETE FROM cache_links WHERE target IN (SELECT value FROM json_each(?)) AND ${LEADS_NOWHERE} RETURNING source`,
+    ),
   };
 }

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { openDatabase } from "../../system/database/index.ts";
 import { ContentStore } from "../content/index.ts";
 import { directJobs, openSnapshotter } from "../snapshots/index.ts";
-import { CacheMounts, RefStore, collectByDefault, defaultPolicies, refsSchema } from "./index.ts";
+import { CacheMounts, RefStore, collectByDefault, defaultPolicies, refListsSchema, refsSchema } from "./index.ts";
 import type { UsageHost } from "./index.ts";
 
 const HOUR_MS = 3_600_000;
@@ -31,7 +31,7 @@ void test("on a disk short of room the oldest goes until there is room; what is 
     rmSync(root, { recursive: true });
   });
   mkdirSync(join(root, "run"));
-  using db = openDatabase(join(root, "store.db"), { migrations: [refsSchema] });
+  using db = openDatabase(join(root, "store.db"), { migrations: [refsSchema, refListsSchema] });
   const content = new ContentStore(join(root, "content"), "me");
   const jobs = directJobs();
   await using snapshotter = await openSnapshotter({

@@ -4,7 +4,7 @@ export type { MutableRef, Ref, RefInfo } from "./ref.ts";
 export { RefStore } from "./ref-store.ts";
 export type { ImageLayer, RefStoreOptions } from "./ref-store.ts";
 export type { LayerBlob, LayerId, RefRow, RefType } from "./rows.ts";
-export { gitRepositoriesSchema, refsSchema, sentFoldersSchema } from "./schema.ts";
+export { gitRepositoriesSchema, refListsSchema, refsSchema, sentFoldersSchema } from "./schema.ts";
 export { CacheMounts } from "./cache-mounts.ts";
 export type { CacheMount, CacheMountRow, Sharing } from "./cache-mounts.ts";
 export { collectByDefault, defaultPolicies } from "./default-gc.ts";

@@ -41,6 +41,8 @@ export class RefStore {
   readonly forms: LayerForms;
   readonly #options: RefStoreOptions;
   readonly #held = new Map<string, number>();
+  /** Of the refs held here, those whose layers all have their directories. */
+  readonly #unpacked = new Set<string>();
   readonly #flights = new FlightControl<void>();
 
   constructor(options: RefStoreOptions) {
@@ -88,7 +90,7 @@ export class RefStore {
   /** A writable directory on top of `parent`; fetches and unpacks what is missing of it. */
   async mutable(parent: Ref, signal?: AbortSignal): Promise<MutableRef> {
     await this.unpack(parent, signal);
-    const active = await this.#options.snapshotter.prepare(parent.layers, { signal });
+    const active = await this.#trusting(this.#options.snapshotter.prepare(parent.layers, { signal }));
     return {
       path: active.path,
       commit: async (info) => {
@@ -96,7 +98,9 @@ export class RefStore {
         // At once with its ref: a layer without one is garbage to whoever prunes meanwhile.
         return this.#options.db.transaction(() => {
           this.rows.addLayer({ id: layer, diffId: undefined, unpacked: true, sizeBytes, createdMs: this.#now() });
-          return this.#make([...parent.layers, layer], parent.id, info);
+          const made = this.#make([...parent.layers, layer], parent.id, info);
+          this.#unpacked.add(made.id);
+          return made;
         });
       },
       [Symbol.asyncDispose]: () => active[Symbol.asyncDispose](),
@@ -106,13 +110,32 @@ export class RefStore {
   /** The tree, to be read only. */
   async view(ref: Ref, signal?: AbortSignal): Promise<MountedView> {
     await this.unpack(ref, signal);
-    return this.#options.snapshotter.view(ref.layers, { signal });
+    return await this.#trusting(this.#options.snapshotter.view(ref.layers, { signal }));
+  }
+
+  /** Forgets a layer that can't be had, and every ref that lists it. */
+  forgetLayer(layer: LayerId): void {
+    this.#unpacked.clear();
+    this.rows.removeBrokenLayer(layer);
+  }
+
+  /** Where a mount fails, nothing is taken for there again without a look. */
+  async #trusting<T>(mounted: Promise<T>): Promise<T> {
+    try {
+      return await mounted;
+    } catch (error) {
+      this.#unpacked.clear();
+      throw error;
+    }
   }
 
   /** Makes sure that every layer has its directory; layers are fetched and unpacked at once. */
   async unpack(ref: Ref, signal?: AbortSignal): Promise<void> {
-    if (ref.layers.every((id) => this.#layer(id).unpacked)) return;
-    await this.#flights.do(ref.id, (shared) => this.forms.unpackAll(ref.layers, shared), signal);
+    if (this.#unpacked.has(ref.id)) return;
+    if (!ref.layers.every((id) => this.#layer(id).unpacked))
+      await this.#flights.do(ref.id, (shared) => this.forms.unpackAll(ref.layers, shared), signal);
+    // What nobody here holds may go, and come back without its directories.
+    if (this.#held.has(ref.id)) this.#unpacked.add(ref.id);
   }
 
   /** A blob form of each layer, bottom first; see {@link PackOptions}. */
@@ -138,7 +161,7 @@ export class RefStore {
     if (!this.rows.hasRef(id)) return undefined;
     for (const layer of ref.layers) {
       if (this.forms.available(layer)) continue;
-      this.rows.removeBrokenLayer(layer);
+      this.forgetLayer(layer);
       this.release(ref);
       return undefined;
     }
@@ -159,6 +182,7 @@ export class RefStore {
       return;
     }
     this.#held.delete(ref.id);
+    this.#unpacked.delete(ref.id);
     this.rows.unlease(ref.id, this.#options.holder);
   }
 

@@ -43,7 +43,7 @@ export function refIdOf(layers: readonly LayerId[]): string {
   return digestOf(layers.join("\n")).slice("sha256:".length, "sha256:".length + 25);
 }
 
-/** Typed statements over the tables of `refsSchema`. */
+/** Typed statements over the tables of `refsSchema` and `refListsSchema`. */
 export class RefRows {
   readonly db: Database;
   readonly #s: ReturnType<typeof prepareAll>;
@@ -123,7 +123,10 @@ export class RefRows {
     this.db.transaction(() => {
       const inserted = this.#s.addRef.run(id, ref.parent ?? null, ref.type, ref.description, nowMs, nowMs);
       if (Number(inserted.changes) === 0) return;
-      for (const [position, layer] of ref.layers.entries()) this.#s.addRefLayer.run(id, position, layer);
+      this.#s.addList.run(id, ref.layers.join("\n"));
+      const base = new Set(ref.parent === undefined ? [] : this.ref(ref.parent)?.layers);
+      for (const [position, layer] of ref.layers.entries())
+        if (!base.has(layer)) this.#s.addRefLayer.run(id, position, layer);
     });
     return id;
   }
@@ -133,7 +136,7 @@ export class RefRows {
   }
 
   hasRef(id: string): boolean {
-    return this.#s.ref.get(id) !== undefined;
+    return this.#s.hasRef.get(id) !== undefined;
   }
 
   lease(ref: string, holder: string): void {
@@ -157,29 +160,42 @@ export class RefRows {
     return new Set(this.#s.leased.all().map((row) => row.ref));
   }
 
-  removeRef(id: string): void {
-    this.#s.removeRefLayers.run(id);
-    this.#s.removeRef.run(id);
+  /**
+   * Removes refs that no other stands on and nobody leases, and the rows of layers that no ref lists then. Returns the ids of both: the caller removes the
+   * layers' files.
+   */
+  removeRefs(ids: readonly string[]): { refs: Set<string>; layers: LayerId[] } {
+    return this.db.transaction(() => {
+      const leased = this.leasedRefs();
+      const refs = new Set<string>();
+      const listed = new Set<LayerId>();
+      for (const id of ids) {
+        // A child's rows say only what it has beyond its parent.
+        if (leased.has(id) || this.#s.hasChild.get(id) !== undefined) continue;
+        for (const { layer } of this.#s.refLayers.all(id)) listed.add(layer);
+        this.#removeRef(id);
+        refs.add(id);
+      }
+      const layers = [...listed].filter((layer) => this.#s.isListed.get(layer) === undefined);
+      for (const layer of layers) this.#removeLayer(layer);
+      return { refs, layers };
+    });
   }
 
-  /** Removes rows of layers that no ref lists; returns their ids. */
+  /** Removes rows of layers that no ref lists; returns their ids. Looks at every layer. */
   removeUnusedLayers(): LayerId[] {
     return this.db.transaction(() => {
       const ids = this.#s.unusedLayers.all().map((row) => row.id);
-      for (const id of ids) {
-        this.#s.removeLayerBlobs.run(id);
-        this.#s.removeLayer.run(id);
-      }
+      for (const id of ids) this.#removeLayer(id);
       return ids;
     });
   }
 
-  /** Forgets a layer whose directory is gone, and every ref that lists it. */
+  /** Forgets a layer whose directory is gone, every ref that lists it, and those that stand on one that does. */
   removeBrokenLayer(id: LayerId): void {
     this.db.transaction(() => {
-      for (const { ref } of this.#s.refsOfLayer.all(id)) this.removeRef(ref);
-      this.#s.removeLayerBlobs.run(id);
-      this.#s.removeLayer.run(id);
+      for (const { ref } of this.#s.refsOfLayer.all(id)) this.#removeRef(ref);
+      this.#removeLayer(id);
     });
   }
 
@@ -191,7 +207,19 @@ export class RefRows {
     return new Set(this.#s.blobDigests.all().map((row) => row.digest));
   }
 
+  #removeRef(id: string): void {
+    this.#s.removeRefLayers.run(id);
+    this.#s.removeList.run(id);
+    this.#s.removeRef.run(id);
+  }
+
+  #removeLayer(id: LayerId): void {
+    this.#s.removeLayerBlobs.run(id);
+    this.#s.removeLayer.run(id);
+  }
+
   #refOf(row: RefRecord): RefRow {
+    const list = row.layers ?? "";
     return {
       id: row.id,
       parent: row.parent ?? undefined,
@@ -200,7 +228,7 @@ export class RefRows {
       createdMs: row.created_ms,
       usedMs: row.used_ms,
       uses: row.uses,
-      layers: this.#s.refLayers.all(row.id).map((each) => each.layer),
+      layers: list === "" ? [] : list.split("\n"),
     };
   }
 }
@@ -213,6 +241,7 @@ interface RefRecord extends Record<string, unknown> {
   created_ms: number;
   used_ms: number;
   uses: number;
+  layers: string | null;
 }
 
 function annotationsOf(text: string): { annotations?: Record<string, string> } {
@@ -247,10 +276,16 @@ function prepareAll(db: Database) {
     ),
     removeBlob: db.prepare("DELETE FROM layer_blobs WHERE layer = ? AND digest = ?"),
     ref: db.prepare<RefRecord>(
-      "SELECT id, parent, type, description, created_ms, used_ms, uses FROM refs WHERE id = ?",
+      "SELECT id, parent, type, description, created_ms, used_ms, uses, layers FROM refs LEFT JOIN ref_lists ON ref = id WHERE id = ?",
     ),
-    refs: db.prepare<RefRecord>("SELECT id, parent, type, description, created_ms, used_ms, uses FROM refs"),
-    refLayers: db.prepare<{ layer: string }>("SELECT layer FROM ref_layers WHERE ref = ? ORDER BY position"),
+    refs: db.prepare<RefRecord>(
+      "SELECT id, parent, type, description, created_ms, used_ms, uses, layers FROM refs LEFT JOIN ref_lists ON ref = id",
+    ),
+    hasRef: db.prepare("SELECT 1 FROM refs WHERE id = ?"),
+    hasChild: db.prepare("SELECT 1 FROM refs WHERE parent = ? LIMIT 1"),
+    addList: db.prepare("INSERT INTO ref_lists (ref, layers) VALUES (?, ?)"),
+    removeList: db.prepare("DELETE FROM ref_lists WHERE ref = ?"),
+    refLayers: db.prepare<{ layer: string }>("SELECT layer FROM ref_layers WHERE ref = ?"),
     addRef: db.prepare(
       "INSERT OR IGNORE INTO refs (id, parent, type, description, created_ms, used_ms, uses) VALUES (?, ?, ?, ?, ?, ?, 0)",
     ),
@@ -263,10 +298,17 @@ function prepareAll(db: Database) {
     leased: db.prepare<{ ref: string }>("SELECT DISTINCT ref FROM ref_leases"),
     removeRef: db.prepare("DELETE FROM refs WHERE id = ?"),
     removeRefLayers: db.prepare("DELETE FROM ref_layers WHERE ref = ?"),
-    unusedLayers: db.prepare<{ id: string }>("SELECT id FROM layers WHERE id NOT IN (SELECT layer FROM ref_layers)"),
+    unusedLayers: db.prepare<{ id: string }>(
+      "SELECT id FROM layers WHERE NOT EXISTS (SELECT 1 FROM ref_layers WHERE layer = layers.id)",
+    ),
+    isListed: db.prepare("SELECT 1 FROM ref_layers WHERE layer = ? LIMIT 1"),
     removeLayer: db.prepare("DELETE FROM layers WHERE id = ?"),
     removeLayerBlobs: db.prepare("DELETE FROM layer_blobs WHERE layer = ?"),
-    refsOfLayer: db.prepare<{ ref: string }>("SELECT DISTINCT ref FROM ref_layers WHERE layer = ?"),
+    refsOfLayer: db.prepare<{ ref: string }>(
+      `WITH RECURSIVE above (ref) AS (
+         SELECT ref FROM ref_layers WHERE layer = ? UNION SELECT refs.id FROM refs JOIN above ON refs.parent = above.ref
+       ) SELECT ref FROM above`,
+    ),
     layerIds: db.prepare<{ id: string }>("SELECT id FROM layers"),
     blobDigests: db.prepare<{ digest: string }>("SELECT DISTINCT digest FROM layer_blobs"),
   };

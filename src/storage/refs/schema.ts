@@ -56,6 +56,19 @@ CREATE TABLE cache_mounts (
 CREATE INDEX cache_mounts_name ON cache_mounts (name);
 `;
 
+/**
+ * A later migration: a ref's whole list is one row, and `ref_layers` says only which layers a ref has and its parent has not. A hundred steps on one
+ * another are then a hundred rows, not five thousand.
+ */
+export const refListsSchema = `
+CREATE TABLE ref_lists (
+  ref TEXT PRIMARY KEY,
+  layers TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO ref_lists (ref, layers)
+  SELECT ref, group_concat(layer, char(10)) FROM (SELECT ref, layer FROM ref_layers ORDER BY ref, position) GROUP BY ref;
+`;
+
 /** A later migration: bare repositories of git remotes, kept as cache mounts are. */
 export const gitRepositoriesSchema = `
 CREATE TABLE git_repositories (

@@ -66,6 +66,10 @@ export interface PrunePolicy {
 /** Blobs that nothing refers to stay this long: a build may just be about to refer to them. */
 const UNREFERENCED_BLOB_MS = 60 * 60 * 1000;
 
+/** Records that go in one transaction. Their files go right after it, so this also bounds what a crash leaves to the next start. */
+const BATCH = 100;
+const AT_ONCE = 4;
+
 export async function listRecords(host: UsageHost): Promise<StoreRecord[]> {
   const { rows } = host.refs;
   const held = host.heldRefs();
@@ -159,29 +163,35 @@ export async function removeByPolicy(
   let records = await listRecords(host);
   let totalBytes = records.reduce((sum, record) => sum + record.sizeBytes, 0);
   const keepBytes = bytesToKeep(host, policy, totalBytes);
+  const isEnough = (bytes: number) => keepBytes !== undefined && bytes <= keepBytes;
   for (;;) {
     const parents = new Set(records.flatMap((record) => (record.parent === undefined ? [] : [record.parent])));
     const candidates = records
       .filter((record) => !record.inUse && !parents.has(record.id) && mayGo(record, policy, nowMs))
       .sort((a, b) => (a.usedMs ?? a.createdMs) - (b.usedMs ?? b.createdMs));
-    let removed = false;
-    for (const record of candidates) {
-      if (keepBytes !== undefined && totalBytes <= keepBytes) break;
+    const before = gone.size;
+    for (let at = 0; at < candidates.length && !isEnough(totalBytes);) {
       signal.throwIfAborted();
-      if (!(await removeRecord(host, record))) continue;
-      removed = true;
-      gone.add(record.id);
-      totalBytes -= record.sizeBytes;
-      onRecord(record);
+      const batch: StoreRecord[] = [];
+      let leftBytes = totalBytes;
+      for (; at < candidates.length && batch.length < BATCH && !isEnough(leftBytes); at++) {
+        batch.push(candidates[at]!);
+        leftBytes -= candidates[at]!.sizeBytes;
+      }
+      for (const record of await removeRecords(host, batch)) {
+        gone.add(record.id);
+        totalBytes -= record.sizeBytes;
+        onRecord(record);
+      }
     }
-    if (!removed) break;
+    if (gone.size === before) break;
     records = records.filter((record) => !gone.has(record.id));
   }
 }
 
 /** Removes layers that no ref lists, blobs that nothing refers to, and keys that lead nowhere. */
 export async function collectGarbage(host: UsageHost, all: boolean): Promise<void> {
-  for (const layer of host.refs.rows.removeUnusedLayers()) await host.snapshotter.remove(layer);
+  await removeLayers(host, host.refs.rows.removeUnusedLayers());
   const referenced = host.refs.rows.blobDigests().union(host.heldBlobs());
   // While somebody builds, a blob may be about to be referred to, whatever was asked for.
   const isIdle = host.refs.rows.leasedRefs().size === 0;
@@ -212,15 +222,29 @@ function bytesToKeep(host: UsageHost, policy: PrunePolicy, totalBytes: number): 
   return Math.max(keep, reservedBytes);
 }
 
-async function removeRecord(host: UsageHost, record: StoreRecord): Promise<boolean> {
-  if (record.kind !== "ref") return foldersOf(host, record.kind).remove(record.id, host.removeFolder);
+/** Removes those of `records` that nobody holds meanwhile, and tells which. */
+async function removeRecords(host: UsageHost, records: readonly StoreRecord[]): Promise<StoreRecord[]> {
   const { rows } = host.refs;
-  const removed = rows.db.transaction(() => {
-    if (rows.leasedRefs().has(record.id)) return false;
-    rows.removeRef(record.id);
-    host.forgetResult(record.id);
-    return true;
+  const refs = records.filter(({ kind }) => kind === "ref");
+  const gone = rows.db.transaction(() => {
+    const made = rows.removeRefs(refs.map(({ id }) => id));
+    for (const id of made.refs) host.forgetResult(id);
+    return made;
   });
-  if (removed) for (const layer of rows.removeUnusedLayers()) await host.snapshotter.remove(layer);
-  return removed;
+  await removeLayers(host, gone.layers);
+  const removed = new Set(refs.filter(({ id }) => gone.refs.has(id)));
+  for (const record of records)
+    if (record.kind !== "ref" && (await foldersOf(host, record.kind).remove(record.id, host.removeFolder)))
+      removed.add(record);
+  return records.filter((record) => removed.has(record));
+}
+
+/** Several at once: most of the time of each goes to asking the disk. */
+async function removeLayers(host: UsageHost, layers: readonly string[]): Promise<void> {
+  const waiting = layers.values();
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (const layer of waiting) await host.snapshotter.remove(layer);
+    }),
+  );
 }

@@ -21,7 +21,7 @@ export class LayerFolders {
 
   fsDir(layer: LayerId): string {
     if (!/^[A-Za-z0-9_-]{1,128}$/.test(layer) || layer.startsWith("tmp-")) throw new Error(`not a layer id: ${layer}`);
-    return join(this.root, layer, "fs");
+    return `${this.root}/${layer}/fs`;
   }
 
   has(layer: LayerId): boolean {

@@ -48,7 +48,7 @@ export class OverlaySnapshotter implements Snapshotter {
     options: { signal?: AbortSignal | undefined } = {},
   ): Promise<ActiveSnapshot> {
     options.signal?.throwIfAborted();
-    const lower = this.#folders.fsDirs(layers);
+    const lower = layers.map((layer) => this.#folders.fsDir(layer));
     const dir = this.#folders.create();
     const upper = join(dir, "fs");
     let path = upper;
@@ -56,12 +56,15 @@ export class OverlaySnapshotter implements Snapshotter {
       const top = lower.at(-1);
       if (top !== undefined) {
         // The root folder's own metadata is the upper directory's.
-        copyMetadata(byteString(top), tryLstat(byteString(top))!, byteString(upper));
+        const topStat = tryLstat(byteString(top));
+        if (topStat !== undefined) copyMetadata(byteString(top), topStat, byteString(upper));
         fs.mkdirSync(join(dir, "work"));
         path = this.#mount(lower, { upper, work: join(dir, "work") });
       }
     } catch (error) {
       await this.#folders.discard(dir);
+      // Only now: asking for each layer before each mount costs as much as the mount.
+      this.#folders.fsDirs(layers);
       throw error;
     }
     const active: Active = {
@@ -81,12 +84,17 @@ export class OverlaySnapshotter implements Snapshotter {
 
   async view(layers: readonly LayerId[], options: { signal?: AbortSignal | undefined } = {}): Promise<MountedView> {
     options.signal?.throwIfAborted();
-    const lower = this.#folders.fsDirs(layers);
+    const lower = layers.map((layer) => this.#folders.fsDir(layer));
     return await this.#views.take(layers.join(":"), () => {
       if (lower.length === 0) return Promise.resolve({ path: this.#empty(), undo: () => Promise.resolve() });
-      // A lone layer is mounted as well: its whiteouts must not show.
-      const path = this.#mount(lower.length === 1 ? [this.#empty(), ...lower] : lower);
-      return Promise.resolve({ path, undo: () => Promise.resolve(this.#unmount(path)) });
+      try {
+        // A lone layer is mounted as well: its whiteouts must not show.
+        const path = this.#mount(lower.length === 1 ? [this.#empty(), ...lower] : lower);
+        return Promise.resolve({ path, undo: () => Promise.resolve(this.#unmount(path)) });
+      } catch (error) {
+        this.#folders.fsDirs(layers);
+        throw error;
+      }
     });
   }
 
