@@ -34,6 +34,7 @@ export class Builds {
   #count = 0;
   #draining = false;
   #onEnd: (() => void) | undefined;
+  #endedAtMs = -Infinity;
 
   /** @param dir a folder of this process's own for the logs of builds that run */
   constructor(dir: string) {
@@ -45,6 +46,11 @@ export class Builds {
     let count = 0;
     for (const build of this.#builds.values()) if (!build.ended) count++;
     return count;
+  }
+
+  /** When a build ended last, by `performance.now`; long ago where none did. */
+  get endedAtMs(): number {
+    return this.#endedAtMs;
   }
 
   /** Resolves once no build runs. New ones are refused from now on. */
@@ -73,6 +79,7 @@ export class Builds {
 
   /** Lets go of a build that ended; for a while it is still told of. */
   release(build: RunningBuild): void {
+    this.#endedAtMs = performance.now();
     this.#onEnd?.();
     setTimeout(() => {
       if (this.#builds.find(build.ref) === build) this.#builds.delete(build.ref);

@@ -126,17 +126,26 @@ export class Daemon implements AsyncDisposable {
     return this.#server.listen(address, options);
   }
 
-  /** Takes no more builds and waits until those that run have ended, with what their clients ask of them afterwards. */
+  /**
+   * Takes no more builds and waits until those that run have ended, with what their clients ask of them afterwards; at once where no build
+   * ran lately.
+   */
   async drain(): Promise<void> {
     this.#draining.abort(new Error("draining"));
     await this.#builds.drain();
     // Until their last word clients need their connections; somebody who merely listens is not waited for.
+    const left = this.#builds.endedAtMs + 2 * LAST_WORDS_MS - performance.now();
+    if (left <= 0) return;
+    // A timer that nobody waits for any more would keep the process.
+    const over = new AbortController();
+    const pause = (ms: number) => sleep(ms, undefined, { signal: over.signal }).catch(() => undefined);
     const sessionsGone = async () => {
-      while (this.#sessions.size > 0) await sleep(50);
-      await sleep(LAST_WORDS_MS);
+      while (this.#sessions.size > 0 && !over.signal.aborted) await pause(50);
+      await pause(LAST_WORDS_MS);
     };
-    await Promise.race([sessionsGone(), sleep(2 * LAST_WORDS_MS)]);
-    await Promise.race([this.#server.drain(), sleep(LAST_WORDS_MS)]);
+    await Promise.race([sessionsGone(), pause(left)]);
+    await Promise.race([this.#server.drain(), pause(LAST_WORDS_MS)]);
+    over.abort();
   }
 
   /** Ends all connections, and with them the builds. */
