@@ -11,8 +11,9 @@ import { type Attributes, imageAttributes, readFlag, readImageOptions, refuseUnk
 import type { ImageOptions } from "./attributes.ts";
 import { chosenName, normalizedNames } from "./image-names.ts";
 import { imageResponse, makeImage, sizeOf } from "./image-parts.ts";
-import type { MadeImage } from "./image-parts.ts";
-import { pushImage, pushReferences } from "./push.ts";
+import type { MadeImage, MakeImageOptions } from "./image-parts.ts";
+import { EarlyPush, pushImage, pushReferences } from "./push.ts";
+import type { PushOptions } from "./push.ts";
 import { oneStep } from "./types.ts";
 import type { Exporter, ExportContext, ExportSource } from "./types.ts";
 
@@ -63,7 +64,14 @@ export class ImageExporter implements Exporter {
     context: ExportContext,
   ): Promise<Record<string, string>> {
     const subjects = normalizedNames(chosenName(this.#options.name, source.metadata, this.#overrides));
-    const options = { ...this.#options, attestationInline: this.#options.attestationInline ?? true, subjects };
+    const push = this.#pushes ? this.#pushOptions(source) : undefined;
+    await using early = push === undefined ? undefined : new EarlyPush(push, context);
+    const options: MakeImageOptions = {
+      ...this.#options,
+      attestationInline: this.#options.attestationInline ?? true,
+      subjects,
+      ...(early === undefined ? {} : { onLayer: (layer) => early.send(layer) }),
+    };
     const made = await makeImage(source, options, this.#pack(), context);
     const { image } = made;
     const names = this.#names(source, image.root.digest);
@@ -82,21 +90,17 @@ export class ImageExporter implements Exporter {
         });
       }
     }
-    if (this.#pushes) {
-      await pushImage(
-        made,
-        {
-          references: pushReferences(
-            chosenName(this.#options.name, source.metadata, this.#overrides),
-            this.#is("push-by-digest"),
-          ),
-          byDigest: this.#is("push-by-digest"),
-          insecure: this.#is("registry.insecure"),
-        },
-        context,
-      );
-    }
+    if (push !== undefined) await pushImage(made, push, context);
     return imageResponse(image, image.root, names);
+  }
+
+  #pushOptions(source: ExportSource): PushOptions {
+    const byDigest = this.#is("push-by-digest");
+    return {
+      references: pushReferences(chosenName(this.#options.name, source.metadata, this.#overrides), byDigest),
+      byDigest,
+      insecure: this.#is("registry.insecure"),
+    };
   }
 
   get #pushes(): boolean {

@@ -27,16 +27,25 @@ export interface MadeImage {
   readonly tar: (platform: number, layer: number) => Promise<Descriptor>;
 }
 
+export interface MakeImageOptions extends ImageOptions {
+  /** Names that attestations are about. */
+  readonly subjects: readonly string[];
+  /** Told of each layer as soon as it is packed. */
+  readonly onLayer?: ((layer: LayerBlob) => void) | undefined;
+}
+
 /** Packs the layers as `pack` and the options say and makes the image of them. */
 export async function makeImage(
   source: ExportSource,
-  options: ImageOptions & { readonly subjects: readonly string[] },
+  options: MakeImageOptions,
   pack: PackOptions,
   context: ExportContext,
 ): Promise<MadeImage> {
   const packs = source.platforms.map((platform) => rewriting(pack, platform, { source, options, context }));
   const layers = await oneStep(context, "exporting layers", () =>
-    Promise.all(source.platforms.map((platform, at) => platform.layers.blobs(packs[at]!, context.signal))),
+    Promise.all(
+      source.platforms.map((platform, at) => platform.layers.blobs(packs[at]!, context.signal, options.onLayer)),
+    ),
   );
   const ociTypes = options.ociTypes ?? true;
   const attested = await attestedOf(source, layers, { ...options, ociTypes }, context);

@@ -1,14 +1,14 @@
 // Pushes an image: layers side by side, each only where the registry has not got it, mounted from a repository that has it, or sent;
-// layers that lie in another registry are fetched for that alone, and never unpacked. Manifests come last, so that a tag never names
-// half an image. Counterpart: moby/buildkit util/push/push.go.
+// layers that lie in another registry are fetched for that alone, and never unpacked. Layers may go while others are still packed. Manifests
+// come last, so that a tag never names half an image. Counterpart: moby/buildkit util/push/push.go.
 
-import { BuildError, TaskScope } from "../../base/index.ts";
+import { BuildError, Semaphore, TaskScope } from "../../base/index.ts";
 import type { RegistryPusher } from "../../distribution/index.ts";
 import { isNameOnly, parseReference, referenceName, referenceString, tagNameOnly } from "../../formats/oci/index.ts";
 import type { Descriptor, Reference } from "../../formats/oci/index.ts";
 import type { MadeImage } from "./image-parts.ts";
 import { oneStep } from "./types.ts";
-import type { ExportContext } from "./types.ts";
+import type { ExportContext, LayerBlob } from "./types.ts";
 
 export interface PushOptions {
   readonly references: readonly Reference[];
@@ -42,6 +42,43 @@ interface Push {
   readonly pusher: RegistryPusher;
   readonly options: PushOptions;
   readonly context: ExportContext;
+}
+
+/**
+ * Sends layers that are packed while others still are: compressing takes the processor, sending mostly the registry's time. What fails here
+ * is left to `pushImage`, which tells of it; what is still on its way it waits for. Dispose to stop.
+ */
+export class EarlyPush implements AsyncDisposable {
+  readonly #options: PushOptions;
+  readonly #context: ExportContext;
+  readonly #scope: TaskScope;
+  readonly #places = new Semaphore(AT_ONCE);
+  #hasFailed = false;
+
+  constructor(options: PushOptions, context: ExportContext) {
+    this.#options = options;
+    this.#context = context;
+    this.#scope = new TaskScope(context.signal);
+  }
+
+  /** Sends a layer whose bytes are here to the first of the repositories; the others are likely to take it over from there. */
+  send({ descriptor, repositories = [] }: LayerBlob): void {
+    const [ref] = this.#options.references;
+    if (ref === undefined || !this.#context.content.has(descriptor.digest)) return;
+    const context = { ...this.#context, signal: this.#scope.signal };
+    const pusher = context.pusher(ref.domain, this.#options.insecure);
+    const push: Push = { ref, pusher, options: this.#options, context };
+    this.#scope.run((signal) =>
+      this.#places.run(async () => {
+        if (this.#hasFailed) return;
+        await pushLayer(descriptor, repositories, () => Promise.resolve(), push).catch(() => (this.#hasFailed = true));
+      }, signal),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope[Symbol.asyncDispose]();
+  }
 }
 
 /** What a list with commas names. @throws EXPORT_NAME_MISSING, EXPORT_ATTRIBUTE_INVALID, INVALID_REFERENCE. */

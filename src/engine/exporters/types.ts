@@ -24,8 +24,15 @@ export interface LayerBlob {
 
 /** The layers of one platform's result. */
 export interface LayerSource {
-  /** Bottom first. With `bytes` (the default) every blob is in the content store afterwards. */
-  blobs(options: PackOptions, signal?: AbortSignal): Promise<readonly LayerBlob[]>;
+  /**
+   * Bottom first. With `bytes` (the default) every blob is in the content store afterwards. `onBlob` is told of each as soon as it is had,
+   * in no order.
+   */
+  blobs(
+    options: PackOptions,
+    signal?: AbortSignal,
+    onBlob?: (blob: LayerBlob, index: number) => void,
+  ): Promise<readonly LayerBlob[]>;
   /** Brings one layer's blob, as `blobs` with the same options describes it, into the content store. */
   bring(index: number, options: PackOptions, signal?: AbortSignal): Promise<void>;
   /** Brings one layer as an uncompressed tar into the content store. */

@@ -125,15 +125,18 @@ function exportPlatform(build: PlatformResult, ref: Ref, run: ExportRun, stack: 
       return own.id;
     },
     layers: {
-      blobs: async (options, signal) => {
+      blobs: (options, signal, onBlob) => {
         const of = optionsOf(options);
-        const blobs = await Promise.all(ref.layers.map((layer, at) => refs.forms.blob(layer, of(at), signal)));
-        return blobs.map(({ descriptor, diffId, createdMs, remote }) => ({
-          descriptor,
-          diffId,
-          createdAt: new Date(createdMs).toISOString(),
-          repositories: remote === undefined ? [] : repositoriesOf(remote),
-        }));
+        return Promise.all(
+          ref.layers.map(async (layer, at) => {
+            const { descriptor, diffId, createdMs, remote } = await refs.forms.blob(layer, of(at), signal);
+            const createdAt = new Date(createdMs).toISOString();
+            const repositories = remote === undefined ? [] : repositoriesOf(remote);
+            const blob: LayerBlob = { descriptor, diffId, createdAt, repositories };
+            onBlob?.(blob, at);
+            return blob;
+          }),
+        );
       },
       bring: async (index, options, signal) => {
         await refs.forms.blob(ref.layers[index]!, { ...optionsOf(options)(index), bytes: true }, signal);
