@@ -1,6 +1,6 @@
 // Digests of a user's folder. Steps that ask at the same time are answered by one walk where the folder was read before: then a walk is
 // nearly all there is to do, and where no worker runs yet a small one takes less time here than starting a worker. A folder that nobody has
-// read is hashed by as many workers as there are steps.
+// read is hashed by as many workers as there are steps. What a session sent and says is as it was is not walked again at all.
 
 import type { Digest } from "../../base/index.ts";
 import type { HashRequest } from "../../storage/snapshots/index.ts";
@@ -16,12 +16,19 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** Folders of which digests are kept: of a session's folder each state is another one. */
+const MAX_VERSIONS = 256;
+/** Of one state of a folder: more than builds ask for. */
+const MAX_ANSWERS = 1024;
+
 /** One for an engine. */
 export class LocalDigests {
   readonly #workers: WorkerPool;
   readonly #cacheDir: string;
   /** Who waits for the next walk of a folder; a folder has an entry while walks of it are under way. */
   readonly #waiting = new Map<SourceSpec, Waiter[]>();
+  /** Digests by request, by the version of the folder; the one used last comes last. */
+  readonly #known = new Map<string, Map<string, readonly Digest[]>>();
 
   /** @param cacheDir where digests of files are remembered */
   constructor(workers: WorkerPool, cacheDir: string) {
@@ -35,7 +42,22 @@ export class LocalDigests {
    * @param source the same object for the same folder: only those are read together
    * @throws as `hashLocal`; `signal.reason` when aborted.
    */
-  digests(source: SourceSpec, requests: readonly HashRequest[], signal: AbortSignal): Promise<Digest[]> {
+  async digests(source: SourceSpec, requests: readonly HashRequest[], signal: AbortSignal): Promise<Digest[]> {
+    signal.throwIfAborted();
+    if (source.version === undefined) return this.#compute(source, requests, signal);
+    const answers = this.#known.get(source.version) ?? new Map<string, readonly Digest[]>();
+    this.#known.delete(source.version);
+    this.#known.set(source.version, answers);
+    if (this.#known.size > MAX_VERSIONS) this.#known.delete(this.#known.keys().next().value!);
+    const asked = JSON.stringify([source.local, requests]);
+    const known = answers.get(asked);
+    if (known !== undefined) return [...known];
+    const digests = await this.#compute(source, requests, signal);
+    if (answers.size < MAX_ANSWERS) answers.set(asked, digests);
+    return digests;
+  }
+
+  #compute(source: SourceSpec, requests: readonly HashRequest[], signal: AbortSignal): Promise<Digest[]> {
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { requests, signal, resolve, reject };
       const waiting = this.#waiting.get(source);

@@ -206,8 +206,8 @@ class LocalOp implements Op<EngineResult> {
         hint: `give it a folder with --build-context ${name}=DIR`,
       });
     }
-    const { path: root, filtered, release } = handle;
-    const source = { root, local: filtered === true ? {} : filter };
+    const { path: root, filtered, version, release } = handle;
+    const source = { root, local: filtered === true ? {} : filter, version };
     return [{ kind: "local", folder: { name, source, ...(release === undefined ? {} : { release }) } }];
   }
 

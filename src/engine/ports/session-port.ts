@@ -43,6 +43,8 @@ export interface LocalFolderHandle {
   readonly path: string;
   /** It holds what was asked for and nothing else: no filter is needed to read it. Defaults to false. */
   readonly filtered?: boolean;
+  /** Names what the folder holds: while this process lives, folders of equal versions hold the same. Absent: that is not known. */
+  readonly version?: string;
   readonly release?: () => void;
 }
 

@@ -37,6 +37,8 @@ export interface SourceSpec {
    * under the digest of what it no longer is. Absent: not checked.
    */
   readonly hashedAtNs?: bigint | undefined;
+  /** Names what a user's folder holds, where that is known: digests of equal versions need not be computed twice. */
+  readonly version?: string | undefined;
 }
 
 /** Opens a tree for one job. Options only serve local folders. */

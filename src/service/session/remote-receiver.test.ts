@@ -6,9 +6,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { decodePacket, encodeData, encodeFin, encodeStat, goMode, PacketType } from "../../formats/fsutil/index.ts";
+import {
+  comparePaths,
+  decodePacket,
+  encodeData,
+  encodeFin,
+  encodeStat,
+  goMode,
+  PacketType,
+} from "../../formats/fsutil/index.ts";
 import type { FileStat } from "../../formats/fsutil/index.ts";
 import { FolderReceiver } from "./remote-receiver.ts";
+import { packPackets } from "./remote-sync-messages.ts";
 
 type Entry = Partial<Omit<FileStat, "mode">> & {
   readonly path: string;
@@ -36,13 +45,35 @@ function folder(t: TestContext): string {
   return home;
 }
 
+interface Sent {
+  /** Paths whose contents were asked for. */
+  readonly asked: string[];
+  readonly version: string;
+}
+
+interface HowSent {
+  readonly trustMetadata?: boolean;
+  /** Packets that arrive together. */
+  readonly together?: number;
+  readonly encode?: (stat: FileStat) => Uint8Array;
+}
+
 /** Plays an honest sender; returns the paths whose contents were asked for. */
 function sync(home: string, entries: readonly Entry[], trustMetadata = true): string[] {
+  return send(home, entries, { trustMetadata }).asked;
+}
+
+function send(
+  home: string,
+  entries: readonly Entry[],
+  { trustMetadata = true, together = 1, encode = encodeStat }: HowSent = {},
+): Sent {
   const receiver = new FolderReceiver({ folder: join(home, "fs"), listFile: join(home, "list"), trustMetadata });
   const answers: Uint8Array[] = [];
   const asked: string[] = [];
-  for (const entry of entries) receiver.receive(encodeStat(stat(entry)), answers);
-  receiver.receive(encodeStat(), answers);
+  const packets = [...entries.map((entry) => encode(stat(entry))), encodeStat()];
+  for (let at = 0; at < packets.length; at += together)
+    receiver.receivePiece(packPackets(packets.slice(at, at + together)), answers);
   for (let answer = answers.shift(); answer !== undefined; answer = answers.shift()) {
     const { type, id } = decodePacket(answer);
     if (type === PacketType.fin) receiver.receive(encodeFin(), answers);
@@ -53,7 +84,18 @@ function sync(home: string, entries: readonly Entry[], trustMetadata = true): st
   }
   assert.equal(receiver.finished, true);
   receiver.dispose();
-  return asked;
+  return { asked, version: receiver.version! };
+}
+
+/** Whether a sender may send this: folders before what they hold, names in order, links to files. */
+function isHonest(entries: readonly Entry[]): boolean {
+  const paths = entries.map(({ path }) => path);
+  const isSorted = paths.every((path, at) => at === 0 || comparePaths(paths[at - 1]!, path) < 0);
+  return (
+    isSorted &&
+    entries.every(({ linkname, data }) => linkname === undefined || (data === undefined && paths.includes(linkname))) &&
+    entries.every(({ mode, data }) => mode === undefined || data === undefined)
+  );
 }
 
 const dir = (path: string, mode = 0o40755): Entry => ({ path, mode });
@@ -143,6 +185,111 @@ test("a file that turned out longer than its entry said is asked for again", (t)
   const home = folder(t);
   assert.deepEqual(sync(home, [{ path: "log", data: "grew", size: 2 }]), ["log"]);
   assert.deepEqual(sync(home, [{ path: "log", data: "grew", size: 2 }]), ["log"]);
+});
+
+const tree: Entry[] = [
+  { path: "a", data: "1" },
+  dir("d"),
+  dir("d/e"),
+  { path: "d/e/x", data: "2" },
+  { path: "d/y", data: "3" },
+  dir("f"),
+  { path: "f/z", data: "4" },
+  { path: "h", linkname: "a" },
+];
+
+test("a folder has one version while nothing in it changes, and its list is left alone", (t) => {
+  const home = folder(t);
+  const first = send(home, tree);
+  const list = fs.statSync(join(home, "list")).ino;
+  for (const together of [1, 3, 100]) assert.deepEqual(send(home, tree, { together }), { ...first, asked: [] });
+  assert.equal(fs.statSync(join(home, "list")).ino, list);
+  // The same entries in other bytes: a field that nobody knows.
+  const encode = (entry: FileStat) => Buffer.concat([encodeStat(entry), Buffer.from([0x28, 1])]);
+  assert.deepEqual(send(home, tree, { encode, together: 2 }), { ...first, asked: [] });
+  const versions = new Set([first.version]);
+  const later = (changed: Entry[]) => {
+    const { version } = send(home, changed);
+    assert.equal(versions.has(version), false);
+    versions.add(version);
+  };
+  later(tree.map((each) => (each.path === "d/e" ? dir("d/e", 0o40700) : each)));
+  later(tree);
+  later(tree.slice(0, -1));
+  later(tree.map((each) => ({ ...each, mtimeNs: 1_800_000_000_000_000_000n })));
+  const distrusted = send(home, tree, { trustMetadata: false });
+  assert.deepEqual(distrusted.asked, ["a", "d/e/x", "d/y", "f/z"]);
+  assert.equal(versions.has(distrusted.version), false);
+});
+
+test("wherever entries begin to differ, and however they arrive, the folder becomes what was sent", (t) => {
+  const home = folder(t);
+  const changes: ((entries: Entry[], at: number) => Entry[])[] = [
+    (entries, at) => entries.toSpliced(at),
+    (entries, at) => entries.map((each, index) => (index === at ? { ...each, data: "other" } : each)),
+    (entries, at) => {
+      const { path } = entries[at]!;
+      return entries.filter((each) => each.path !== path && !each.path.startsWith(`${path}/`));
+    },
+    (entries, at) => entries.toSpliced(at + 1, 0, { path: `${entries[at]!.path}-new`, data: "new" }),
+    (entries) => [...entries, { path: "i", linkname: "d/e/x" }],
+  ];
+  const look = () =>
+    fs
+      .readdirSync(join(home, "fs"), { recursive: true, encoding: "utf8" })
+      .toSorted()
+      .map((path) => {
+        const at = join(home, "fs", path);
+        const { mode, nlink } = fs.statSync(at);
+        return (mode & 0o170000) === 0o040000 ? [path, mode] : [path, mode, nlink, fs.readFileSync(at, "utf8")];
+      });
+  for (const [which, change] of changes.entries()) {
+    for (let at = 0; at < tree.length; at++) {
+      const changed = change(tree, at);
+      if (!isHonest(changed)) continue;
+      for (const together of [1, 2, 5, 100]) {
+        fs.rmSync(join(home, "list"), { force: true });
+        send(home, changed);
+        const expected = look();
+        send(home, tree, { together });
+        send(home, changed, { together });
+        assert.deepEqual(look(), expected, `change ${which} at ${at}, ${together} together`);
+      }
+    }
+  }
+});
+
+test("what follows entries that are as before is checked as ever", (t) => {
+  const home = folder(t);
+  const bad: [after: number, entry: Entry, message: RegExp][] = [
+    [4, { path: "d/e/x" }, /d\/e\/x out of order/],
+    [5, { path: "d/e/y" }, /d\/e\/y without the folder/],
+    [5, { path: "a" }, /a out of order/],
+    [4, { path: "d/e/../z" }, /not plain/],
+    [3, { path: "d/e/l", linkname: "d/y" }, /as a link to d\/y/],
+  ];
+  for (const [after, entry, message] of bad) {
+    send(home, tree);
+    const receiver = new FolderReceiver({
+      folder: join(home, "fs"),
+      listFile: join(home, "list"),
+      trustMetadata: true,
+    });
+    const packets = [...tree.slice(0, after), entry].map((each) => encodeStat(stat(each)));
+    assert.throws(() => receiver.receivePiece(packPackets(packets), []), message);
+    receiver.dispose();
+    assert.equal(fs.existsSync(join(home, "list")), false);
+  }
+});
+
+test("a transfer that broke before anything differed leaves the folder known", (t) => {
+  const home = folder(t);
+  const { version } = send(home, tree);
+  const broken = new FolderReceiver({ folder: join(home, "fs"), listFile: join(home, "list"), trustMetadata: true });
+  broken.receivePiece(packPackets(tree.slice(0, 3).map((each) => encodeStat(stat(each)))), []);
+  assert.equal(broken.version, undefined);
+  broken.dispose();
+  assert.deepEqual(send(home, tree), { asked: [], version });
 });
 
 const hostile: [name: string, packets: (Entry | Uint8Array)[], message: RegExp][] = [

@@ -1,7 +1,8 @@
 // Receives a folder over file sync: entries in order are laid over what an earlier sync left, contents are asked for only where an entry
 // is new or looks different. What is in the folder is known from the list that the last sync wrote beside it; without it the folder is
-// emptied first. Nothing that a peer says leads outside: an entry's parent must be a folder that was made here, so no link is ever
-// followed. Synchronous; runs in a worker. Counterpart: tonistiigi/fsutil receive.go, diskwriter.go, validator.go.
+// emptied first. As long as entries come as they are in that list they are not even read. Nothing that a peer says leads outside: an
+// entry's parent must be a folder that was made here, so no link is ever followed. Synchronous; runs in a worker.
+// Counterpart: tonistiigi/fsutil receive.go, diskwriter.go, validator.go.
 
 import * as fs from "node:fs";
 import { BuildError, byteString, errnoOf, fsPath, messageOf, textOf } from "../../base/index.ts";
@@ -18,7 +19,8 @@ import {
 } from "../../formats/fsutil/index.ts";
 import type { FileStat } from "../../formats/fsutil/index.ts";
 import { makeNode, setFdTimes, setTimes, setXattr } from "../../system/linux/index.ts";
-import { readEntryList, writeEntryList } from "./remote-entry-list.ts";
+import { ListFollower, newVersion, readEntryList, writeEntryList } from "./remote-entry-list.ts";
+import { packPackets, unpackPackets } from "./remote-sync-messages.ts";
 
 export interface ReceiverOptions {
   /** The folder; nobody else changes it. */
@@ -45,8 +47,16 @@ const PERMISSIONS = 0o7777;
 export class FolderReceiver {
   readonly #options: ReceiverOptions;
   readonly #root: ByteString;
-  readonly #before: readonly FileStat[];
-  readonly #entries: FileStat[] = [];
+  /** Present while all that came is as in the last sync's list. */
+  #follower: ListFollower | undefined;
+  /** The list of the last sync. */
+  #before: readonly FileStat[] = [];
+  /** Of the folder as the last sync left it. */
+  readonly #oldVersion: string | undefined;
+  #version: string | undefined;
+  /** Whether the folder is other than the last sync left it. */
+  #hasNews = false;
+  #entries: FileStat[] = [];
   readonly #wanted = new Map<number, Wanted>();
   /** Folders from the root down to where the last entry lies. */
   readonly #parents: { path: ByteString; last: ByteString }[] = [{ path: "", last: "" }];
@@ -67,10 +77,15 @@ export class FolderReceiver {
     this.#options = options;
     this.#root = byteString(options.folder);
     const known = readEntryList(options.listFile);
-    if (known === undefined) emptyFolder(this.#root);
-    this.#before = known ?? [];
-    // Until the new list is there, nothing is known of the folder: whoever finds it so after a crash begins anew.
-    fs.rmSync(options.listFile, { force: true });
+    this.#oldVersion = known?.version;
+    if (known === undefined) {
+      fs.rmSync(options.listFile, { force: true });
+      emptyFolder(this.#root);
+      return;
+    }
+    this.#follower = new ListFollower(known);
+    // Without trust each file is another one.
+    if (!options.trustMetadata) this.#leaveList(this.#follower);
   }
 
   /** Whether the sender has said its last word. */
@@ -78,12 +93,37 @@ export class FolderReceiver {
     return this.#finished;
   }
 
+  /** Names what the folder now holds: of equal versions all files are the same. Undefined before it is whole. */
+  get version(): string | undefined {
+    return this.#version;
+  }
+
+  /** Takes one packet; as {@link receivePiece}. */
+  receive(message: Uint8Array, answers: Uint8Array[]): void {
+    this.receivePiece(packPackets([message]), answers);
+  }
+
   /**
-   * Takes one packet; returns the packets to answer with.
+   * Takes packets, each after its length in four bytes; adds the packets to answer with.
    *
    * @throws SYNC_REFUSED for what no honest sender sends; SYNC_FAILED with the sender's own error; as node's fs.
    */
-  receive(message: Uint8Array, answers: Uint8Array[]): void {
+  receivePiece(piece: Buffer, answers: Uint8Array[]): void {
+    const known = this.#listed ? 0 : (this.#follower?.follow(piece) ?? 0);
+    for (const packet of unpackPackets(piece.subarray(known))) this.#receive(packet, answers);
+  }
+
+  #receive(message: Buffer, answers: Uint8Array[]): void {
+    const follower = this.#follower;
+    if (follower !== undefined && !this.#listed) {
+      if (message.length === 0 && follower.isDone) {
+        this.#listed = true;
+        this.#version = follower.version;
+        answers.push(encodeFin());
+        return;
+      }
+      this.#leaveList(follower);
+    }
     let packet;
     try {
       packet = decodePacket(message);
@@ -122,6 +162,27 @@ export class FolderReceiver {
   /** What to tell the sender of an error. */
   static failure(error: unknown): Uint8Array {
     return encodeError(messageOf(error));
+  }
+
+  /** Something differs: what came so far is as if it had been read, and all that follows is. */
+  #leaveList(follower: ListFollower): void {
+    // Until the new list is there, nothing is known of the folder: whoever finds it so after a crash begins anew.
+    fs.rmSync(this.#options.listFile, { force: true });
+    this.#follower = undefined;
+    const { all, sent } = follower.entries();
+    this.#before = all;
+    this.#next = sent;
+    this.#count = sent;
+    this.#entries = all.slice(0, sent);
+    for (const { path, mode, linkname } of this.#entries)
+      if (linkname === "" && ((unixMode(mode) ?? 0) & 0o170000) === 0o100000) this.#files.add(path);
+    const last = this.#entries.at(-1);
+    if (last === undefined) return;
+    const parts = last.path.split("/");
+    this.#parents.length = 0;
+    for (let depth = 0; depth < parts.length; depth++)
+      this.#parents.push({ path: parts.slice(0, depth).join("/"), last: parts[depth]! });
+    if ((last.mode & GO_MODE.dir) !== 0) this.#parents.push({ path: last.path, last: "" });
   }
 
   #entry(stat: FileStat, answers: Uint8Array[]): void {
@@ -180,6 +241,7 @@ export class FolderReceiver {
   }
 
   #remove(old: FileStat): void {
+    this.#hasNews = true;
     fs.rmSync(fsPath(this.#at(old.path)), { recursive: true, force: true });
     this.#touch(old.path);
     if ((old.mode & GO_MODE.dir) !== 0) this.#skipInside(old.path);
@@ -203,6 +265,7 @@ export class FolderReceiver {
   }
 
   #change(stat: FileStat, mode: number, old: FileStat | undefined): void {
+    this.#hasNews = true;
     const place = this.#at(stat.path);
     const real = fsPath(place);
     const kind = mode & 0o170000;
@@ -288,7 +351,8 @@ export class FolderReceiver {
     const entries = this.#entries.map((entry) =>
       this.#changed.has(entry.path) ? { ...entry, size: entry.size + 1 } : entry,
     );
-    writeEntryList(this.#options.listFile, entries);
+    this.#version = this.#hasNews || this.#oldVersion === undefined ? newVersion() : this.#oldVersion;
+    writeEntryList(this.#options.listFile, entries, this.#version);
   }
 
   #touch(path: ByteString): void {

@@ -82,14 +82,14 @@ export class RemoteSession implements SessionPort, AsyncDisposable {
       setList(metadata, "include-patterns", request.includePatterns ?? []);
       setList(metadata, "exclude-patterns", request.excludePatterns ?? []);
       setList(metadata, "followpaths", request.followPaths ?? []);
-      await sync.receive(connection.channel.call(DIFF_COPY, { metadata, signal: stop }), {
+      const version = await sync.receive(connection.channel.call(DIFF_COPY, { metadata, signal: stop }), {
         folder: folder.path,
         listFile: join(folder.path, "..", "list"),
         trustMetadata: request.trustMetadata ?? true,
         onBytes: request.onBytes,
         signal: stop,
       });
-      return { path: folder.path, filtered: true, release: () => folder[Symbol.dispose]() };
+      return { path: folder.path, filtered: true, version, release: () => folder[Symbol.dispose]() };
     } catch (error) {
       folder[Symbol.dispose]();
       if (error instanceof RpcError && error.code === StatusCode.NOT_FOUND) return undefined;

@@ -21,6 +21,8 @@ export type FromSync =
       readonly answers: Uint8Array;
       /** Both sides have said their last word. */
       readonly finished: boolean;
+      /** Of a folder that was received, once it is whole: names what it holds. */
+      readonly version: string | undefined;
     }
   | { readonly kind: "stopped"; readonly id: number }
   | {
@@ -32,7 +34,7 @@ export type FromSync =
     };
 
 /** Packets as one piece, each after its length in four bytes: a piece that can be handed over whole, where each alone would be copied. */
-export function packPackets(packets: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+export function packPackets(packets: readonly Uint8Array[]): Buffer<ArrayBuffer> {
   let size = 0;
   for (const packet of packets) size += 4 + packet.byteLength;
   const bytes = Buffer.allocUnsafeSlow(size);

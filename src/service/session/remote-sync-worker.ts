@@ -75,20 +75,25 @@ function take(id: number, bytes: Uint8Array): void {
   const receiver = receiving.get(id);
   const sender = sending.get(id)?.sender;
   const answers: Uint8Array[] = [];
-  for (const packet of unpackPackets(bytes)) {
-    receiver?.receive(packet, answers);
-    sender?.receive(packet);
-  }
+  if (receiver === undefined) for (const packet of unpackPackets(bytes)) sender?.receive(packet);
+  else receiver.receivePiece(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), answers);
   if (sender?.finished === true) answers.push(FolderSender.fin);
   const finished = receiver?.finished ?? sender?.finished ?? false;
   if (finished) drop(id);
-  say(id, bytes.byteLength, answers, finished);
+  say(id, { taken: bytes.byteLength, finished, version: receiver?.version }, answers);
   if (!finished) pump(id);
 }
 
-function say(id: number, bytes: number, packets: readonly Uint8Array[], finished: boolean): void {
+interface Said {
+  /** Bytes of the peer's packets. */
+  readonly taken?: number;
+  readonly finished?: boolean;
+  readonly version?: string | undefined;
+}
+
+function say(id: number, { taken = 0, finished = false, version }: Said, packets: readonly Uint8Array[]): void {
   const answers = packPackets(packets);
-  reply({ kind: "taken", id, bytes, answers, finished }, [answers.buffer]);
+  reply({ kind: "taken", id, bytes: taken, answers, finished, version }, [answers.buffer]);
 }
 
 /** Hands over what there is to send, as long as little is on its way. */
@@ -106,6 +111,6 @@ function pump(id: number): void {
     }
     if (packets.length === 0) return;
     transfer.pending += size;
-    say(id, 0, packets, false);
+    say(id, {}, packets);
   }
 }

@@ -6,6 +6,7 @@ import { BuildError } from "../../base/index.ts";
 import type { Status } from "../../base/index.ts";
 import { packPackets, unpackPackets } from "./remote-sync-messages.ts";
 import type { FromSync, ToSync } from "./remote-sync-messages.ts";
+import { Outbox } from "./remote-sync-outbox.ts";
 import { FolderReceiver } from "./remote-receiver.ts";
 import type { ReceiverOptions } from "./remote-receiver.ts";
 
@@ -33,11 +34,13 @@ interface Transfer {
   /** What is being sent, one after the other. */
   sending: Promise<void>;
   resume: (() => void) | undefined;
-  readonly done: PromiseWithResolvers<void>;
+  /** With the version of a folder that was received. */
+  readonly done: PromiseWithResolvers<string | undefined>;
   readonly stopped: PromiseWithResolvers<void>;
   ended: boolean;
 }
 
+const REFUSED = { code: "SYNC_REFUSED", status: "InvalidArgument" } as const;
 const MAX_PENDING = 16 * 1024 * 1024;
 
 /** Owns the thread. Dispose to end it; transfers that run are rejected. */
@@ -48,24 +51,27 @@ export class FolderSync implements AsyncDisposable {
   #closed = false;
 
   /**
-   * Brings the folder to what the sender has. Resolves once it is whole.
+   * Brings the folder to what the sender has. Resolves once it is whole, with the name of this state of it: as long as that is the same,
+   * so are all files in it.
    *
    * @throws SYNC_REFUSED, SYNC_FAILED; what the call ends with; `signal.reason`.
    */
-  receive(call: SyncCall, { onBytes, signal, ...options }: ReceiveOptions): Promise<void> {
-    return this.#transfer(call, { kind: "receive", id: this.#nextId++, options }, { onBytes, signal });
+  async receive(call: SyncCall, { onBytes, signal, ...options }: ReceiveOptions): Promise<string> {
+    const version = await this.#transfer(call, { kind: "receive", id: this.#nextId++, options }, { onBytes, signal });
+    if (version === undefined) throw new BuildError("the client's file sync ended without its list", REFUSED);
+    return version;
   }
 
   /** Sends a folder, which must not change meanwhile. Resolves once the receiver has it. @throws as {@link receive}. */
-  send(call: SyncCall, folder: string, options: TransferOptions = {}): Promise<void> {
-    return this.#transfer(call, { kind: "send", id: this.#nextId++, folder }, options);
+  async send(call: SyncCall, folder: string, options: TransferOptions = {}): Promise<void> {
+    await this.#transfer(call, { kind: "send", id: this.#nextId++, folder }, options);
   }
 
   async #transfer(
     call: SyncCall,
     start: Extract<ToSync, { kind: "receive" | "send" }>,
     { onBytes, signal }: TransferOptions,
-  ): Promise<void> {
+  ): Promise<string | undefined> {
     signal?.throwIfAborted();
     const { id } = start;
     const transfer: Transfer = {
@@ -86,10 +92,11 @@ export class FolderSync implements AsyncDisposable {
       this.#post(start);
       const pumping = this.#pump(id, transfer, onBytes);
       pumping.catch((error: unknown) => transfer.done.reject(error));
-      await transfer.done.promise;
+      const version = await transfer.done.promise;
       await transfer.sending;
       call.end();
       await pumping;
+      return version;
     } catch (error) {
       if (!signal?.aborted) await tell(call, error);
       await call.batches.return(undefined).catch(() => undefined);
@@ -114,17 +121,25 @@ export class FolderSync implements AsyncDisposable {
   async #pump(id: number, transfer: Transfer, onBytes: ((bytes: number) => void) | undefined): Promise<void> {
     let total = 0;
     let toldAt = 0;
-    for await (const batch of transfer.call.batches) {
-      const bytes = packPackets(batch);
-      total += bytes.length - 4 * batch.length;
-      if (onBytes !== undefined && Date.now() - toldAt > 100) {
-        toldAt = Date.now();
-        onBytes(total);
-      }
-      if (transfer.ended) continue;
+    const outbox = new Outbox((packets) => {
+      if (transfer.ended) return;
+      const bytes = packPackets(packets);
       transfer.pending += bytes.length;
       this.#post({ kind: "packets", id, bytes }, [bytes.buffer]);
-      if (transfer.pending > MAX_PENDING) await new Promise<void>((resolve) => (transfer.resume = resolve));
+    });
+    try {
+      for await (const batch of transfer.call.batches) {
+        for (const packet of batch) total += packet.length;
+        if (onBytes !== undefined && Date.now() - toldAt > 100) {
+          toldAt = Date.now();
+          onBytes(total);
+        }
+        outbox.add(batch);
+        if (transfer.pending > MAX_PENDING) await new Promise<void>((resolve) => (transfer.resume = resolve));
+      }
+      outbox.flush();
+    } finally {
+      outbox.close();
     }
     onBytes?.(total);
     if (!transfer.ended) {
@@ -186,7 +201,7 @@ export class FolderSync implements AsyncDisposable {
         this.#say(message.id, transfer, message.answers);
         if (message.finished) {
           transfer.ended = true;
-          transfer.done.resolve();
+          transfer.done.resolve(message.version);
         }
         break;
       case "stopped":
