@@ -5,6 +5,7 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { rolldown, type Plugin } from "rolldown";
 import { lazyRequires } from "./lazy-requires.ts";
+import { staticDescriptors } from "./static-descriptors.ts";
 
 const root = join(import.meta.dirname, "..");
 const out = join(root, "dist");
@@ -22,9 +23,9 @@ for (const [name, entry] of Object.entries({
     platform: "node",
     external: ["koffi"],
     logLevel: "warn",
-    plugins: [lazyMessages()],
-    // No module that workers use does anything when it is merely imported.
-    treeshake: { moduleSideEffects: name === "slipway" },
+    plugins: [lazyMessages(), staticDescriptors()],
+    // No module that workers use does anything when it is merely imported, nor does the library of messages, which says so.
+    treeshake: { moduleSideEffects: (id) => name === "slipway" && !id.includes("/@bufbuild/") },
   });
   const { output } = await bundle.generate({
     format: "cjs",
