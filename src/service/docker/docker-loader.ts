@@ -3,7 +3,7 @@
 // the images that it lists; whether it has the very blobs is a guess there. Spec: Docker Engine API v1.41, /images.
 
 import { BuildError, Semaphore } from "../../base/index.ts";
-import { familiarName, parseReference } from "../../formats/oci/index.ts";
+import { familiarName, familiarString, parseReference, tagNameOnly } from "../../formats/oci/index.ts";
 import type { ImageLoader, LoadedImage, LoadSurvey } from "../../engine/index.ts";
 import { dockerEndpoint } from "./endpoint.ts";
 import { EngineClient, type EngineResponse } from "./engine-client.ts";
@@ -12,6 +12,14 @@ interface StoreForm {
   readonly form: "docker" | "oci";
   /** The engine tells which images of containerd's store lack blobs; API 1.48 does. */
   readonly tellsMissing: boolean;
+}
+
+/** What of an engine's answer on an image is looked at; another program may be at the other end. */
+interface EngineImage {
+  readonly Id?: unknown;
+  readonly RepoTags?: unknown;
+  readonly RootFS?: { readonly Layers?: unknown };
+  readonly Manifests?: readonly { readonly ID?: string; readonly Available?: boolean }[];
 }
 
 /** Opens the loader of the engine that the environment, or a docker context, names; nothing is connected yet. */
@@ -44,20 +52,38 @@ export class DockerLoader implements ImageLoader, Disposable {
   }
 
   async survey(image: LoadedImage, signal: AbortSignal): Promise<LoadSurvey> {
+    // The classic store alone knows images by their configs: where one is found so, its form need not be asked for.
+    const isFirst = this.#form === undefined;
+    const first = isFirst ? await this.#look(image.config, signal) : undefined;
+    if (first?.Id === image.config) {
+      this.#form ??= Promise.resolve({ form: "docker", tellsMissing: false });
+      return this.#named(image.config, first, image, "docker", signal);
+    }
     this.#form ??= this.#findForm(signal);
     const { form, tellsMissing } = await this.#form.catch((error: unknown) => {
       this.#form = undefined;
       throw error;
     });
-    const id = form === "oci" ? image.manifest : image.config;
     if (form === "oci" && !tellsMissing) return { complete: false, knownLayers: 0, form };
-    if (
-      form === "oci" ? await this.#isWhole(id, signal) : (await this.#find(`/images/${id}/json`, signal)) !== undefined
-    ) {
-      for (const name of image.names) await this.#tag(id, name, signal);
-      return { complete: true, knownLayers: image.layers.length, form };
-    }
+    const id = form === "oci" ? image.manifest : image.config;
+    const found =
+      form === "oci" ? await this.#whole(id, signal) : isFirst ? first : await this.#look(image.config, signal);
+    if (found !== undefined) return this.#named(id, found, image, form, signal);
     return { complete: false, knownLayers: await this.#known(image, signal), form };
+  }
+
+  /** Gives an image that is there whole its names, as far as it has not got them. */
+  async #named(
+    id: string,
+    { RepoTags: tags }: EngineImage,
+    { names, layers }: LoadedImage,
+    form: LoadSurvey["form"],
+    signal: AbortSignal,
+  ): Promise<LoadSurvey> {
+    const has = new Set<unknown>(Array.isArray(tags) ? tags : []);
+    for (const name of names)
+      if (!has.has(familiarString(tagNameOnly(parseReference(name))))) await this.#tag(id, name, signal);
+    return { complete: true, knownLayers: layers.length, form };
   }
 
   async load(
@@ -68,7 +94,11 @@ export class DockerLoader implements ImageLoader, Disposable {
     let failure = await this.#send(write, signal);
     const form = await this.#form;
     // containerd's store takes an image whose layers are not there, and finds out when it is to run.
-    if (failure === undefined && form?.tellsMissing === true && !(await this.#isWhole(image.manifest, signal)))
+    if (
+      failure === undefined &&
+      form?.tellsMissing === true &&
+      (await this.#whole(image.manifest, signal)) === undefined
+    )
       failure = "a layer is missing";
     if (failure !== undefined) throw this.#refused(failure);
   }
@@ -128,11 +158,14 @@ export class DockerLoader implements ImageLoader, Disposable {
     return { form: "oci", tellsMissing: major > 1 || (major === 1 && minor >= 48) };
   }
 
-  /** Whether containerd's store has an image with all of its blobs. */
-  async #isWhole(manifest: string, signal: AbortSignal): Promise<boolean> {
-    const found = await this.#find(`/images/${manifest}/json?manifests=1`, signal);
-    const manifests = (found as { Manifests?: { ID?: string; Available?: boolean }[] } | undefined)?.Manifests;
-    return manifests?.some(({ ID, Available }) => ID === manifest && Available === true) === true;
+  /** An image of containerd's store that has all of its blobs. */
+  async #whole(manifest: string, signal: AbortSignal): Promise<EngineImage | undefined> {
+    const found = await this.#look(manifest, signal, "?manifests=1");
+    return found?.Manifests?.some(({ ID, Available }) => ID === manifest && Available === true) ? found : undefined;
+  }
+
+  async #look(id: string, signal: AbortSignal, query = ""): Promise<EngineImage | undefined> {
+    return ((await this.#find(`/images/${id}/json${query}`, signal)) as EngineImage | null | undefined) ?? undefined;
   }
 
   /** The longest run of layers, from the bottom, that an image of the engine's has too. */
@@ -157,8 +190,7 @@ export class DockerLoader implements ImageLoader, Disposable {
   async #layers(id: string, signal: AbortSignal): Promise<readonly string[]> {
     let layers = this.#layersOf.get(id);
     if (layers === undefined) {
-      const image = await this.#find(`/images/${id}/json`, signal);
-      const given = (image as { RootFS?: { Layers?: unknown } } | undefined)?.RootFS?.Layers;
+      const given = (await this.#look(id, signal))?.RootFS?.Layers;
       layers = Array.isArray(given) ? given.map(String) : [];
       this.#layersOf.set(id, layers);
     }
