@@ -3,6 +3,7 @@
 /** A counting semaphore. */
 export class Semaphore {
   readonly #queue: (() => void)[] = [];
+  /** Below zero while places that were added for a time are still held after it. */
   #free: number;
 
   /** @param limit how many may hold it at once; at least 1. */
@@ -20,9 +21,20 @@ export class Semaphore {
     return () => {
       if (released) return;
       released = true;
-      const next = this.#queue.shift();
-      if (next) next();
-      else this.#free++;
+      this.#add(1);
+    };
+  }
+
+  /** Lets `count` more hold it at once, until the result is disposed; whoever holds it then keeps it. */
+  widen(count: number): Disposable {
+    let isOver = false;
+    this.#add(count);
+    return {
+      [Symbol.dispose]: () => {
+        if (isOver) return;
+        isOver = true;
+        this.#free -= count;
+      },
     };
   }
 
@@ -33,6 +45,14 @@ export class Semaphore {
       return await work();
     } finally {
       release();
+    }
+  }
+
+  #add(count: number): void {
+    this.#free += count;
+    while (this.#free > 0 && this.#queue.length > 0) {
+      this.#free--;
+      this.#queue.shift()!();
     }
   }
 

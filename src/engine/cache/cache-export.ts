@@ -53,6 +53,8 @@ export interface CacheExportOptions {
   readonly openRemote: RemoteOpener;
   /** How many layers all exports of the engine pack and put at once: the steps come first. */
   readonly places: Semaphore;
+  /** How many more once a build is over, which leaves its processors to them. */
+  readonly placesAfter: number;
   /** Starts the step; called once, when there is something to show. */
   readonly startStep: () => ExportStep;
 }
@@ -110,6 +112,7 @@ export class CacheExport {
     if (outcome.kind === "canceled") this.#controller.abort(new DOMException("the build was canceled", "AbortError"));
     const step = this.#showing();
     let response: Record<string, string> = {};
+    using _wide = this.#o.places.widen(this.#o.placesAfter);
     try {
       await this.#committing;
       await Promise.all(this.#written.values());
@@ -168,13 +171,15 @@ export class CacheExport {
     const known = "layer" in piece ? this.#known(piece.layer) : { blob: piece.blob, remote: piece.remote };
     if (known !== undefined && (await this.#isThere(known.blob, known.remote))) return known.blob;
     return this.#o.places.run(async () => {
-      const descriptor = await this.#bring(piece, signal);
-      if (descriptor === undefined || (await this.#o.destination.has(descriptor, signal))) return descriptor;
+      const brought = await this.#bring(piece, signal);
+      if (brought === undefined) return undefined;
+      const { descriptor, isFresh } = brought;
+      if (await this.#o.destination.has(descriptor, signal)) return descriptor;
       const label = `writing layer ${descriptor.digest}`;
       const step = this.#showing();
       step.status(label, { current: 0, total: descriptor.size });
       try {
-        await this.#o.destination.put(descriptor, this.#o.content.path(descriptor.digest), signal);
+        await this.#o.destination.put(descriptor, { path: this.#o.content.path(descriptor.digest), isFresh }, signal);
       } finally {
         step.status(label, { current: descriptor.size, total: descriptor.size, completed: true });
       }
@@ -197,14 +202,17 @@ export class CacheExport {
   }
 
   /** The layer's blob in the content store; undefined when it is gone: a record without result. */
-  async #bring(piece: Piece, signal: AbortSignal): Promise<Descriptor | undefined> {
+  async #bring(
+    piece: Piece,
+    signal: AbortSignal,
+  ): Promise<{ readonly descriptor: Descriptor; readonly isFresh: boolean } | undefined> {
     try {
-      if ("layer" in piece)
-        return layerDescriptor(
-          await this.#o.refs.forms.blob(piece.layer, { ...this.#o.settings.pack, bytes: true }, signal),
-        );
+      if ("layer" in piece) {
+        const blob = await this.#o.refs.forms.blob(piece.layer, { ...this.#o.settings.pack, bytes: true }, signal);
+        return { descriptor: layerDescriptor(blob), isFresh: blob.isFresh === true };
+      }
       await this.#o.openRemote(piece.remote).fetch(piece.blob, signal);
-      return piece.blob;
+      return { descriptor: piece.blob, isFresh: false };
     } catch (error) {
       if (!isBuildError(error) || error.code === "DISK_FULL" || isAbort(error)) throw error;
       this.#showing().warn(`cache export: a layer is left out: ${error.message}`);

@@ -59,12 +59,15 @@ export interface CacheBuild {
   readonly progress: CacheProgress;
 }
 
+/** How many layers are packed and put at once while steps run. */
+const placesBeside = Math.max(1, Math.floor(availableParallelism() / 2));
+
 export class Caches {
   readonly storage: LayeredKeyStorage;
   readonly remoteResults: RemoteResults;
   readonly #o: CachesOptions;
   readonly #mounts: TravelingMounts;
-  readonly #places = new Semaphore(Math.max(1, Math.floor(availableParallelism() / 2)));
+  readonly #places = new Semaphore(placesBeside);
 
   constructor(options: CachesOptions) {
     this.#o = options;
@@ -153,6 +156,7 @@ export class Caches {
         destination,
         settings: { ...settings, pack: packLike(request, settings, isLoaded) },
         places: this.#places,
+        placesAfter: Math.max(1, availableParallelism() - placesBeside),
         refs: this.#o.store.refs,
         content: this.#o.store.content,
         storage: this.storage,

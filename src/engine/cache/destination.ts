@@ -27,6 +27,13 @@ export interface Current {
   readonly layers: ReadonlyMap<Digest, Descriptor>;
 }
 
+/** Where a blob's bytes are. */
+export interface PutFile {
+  readonly path: string;
+  /** This build wrote it, and hashed what it wrote. */
+  readonly isFresh?: boolean;
+}
+
 export interface CacheDestination {
   /** Name of the step that exports to it. */
   readonly name: string;
@@ -34,8 +41,8 @@ export interface CacheDestination {
   has(descriptor: Descriptor, signal: AbortSignal): Promise<boolean>;
   /** Takes a blob over from one of these repositories, where that spares sending it; false where it does not. */
   borrow?(descriptor: Descriptor, repositories: readonly string[], signal: AbortSignal): Promise<boolean>;
-  /** Puts a blob from a file; it is verified on the way. */
-  put(descriptor: Descriptor, path: string, signal: AbortSignal): Promise<void>;
+  /** Puts a blob from a file; it is verified on the way, but for one that was just written, and hashed with that. */
+  put(descriptor: Descriptor, file: PutFile, signal: AbortSignal): Promise<void>;
   /**
    * Makes what is there what `make` gives for what `read` makes of it; undefined leaves it. Both may be called again, with what
    * another exporter made of it meanwhile.

@@ -23,7 +23,7 @@ import { layoutMarker, writeBeside } from "../exporters/index.ts";
 import type { WriteLayoutInput } from "../exporters/index.ts";
 import { readCache } from "./cache-manifest.ts";
 import type { SmallBlobReader } from "./cache-manifest.ts";
-import type { CacheDestination, CacheDraft, Current, DestinationBlobs } from "./destination.ts";
+import type { CacheDestination, CacheDraft, Current, DestinationBlobs, PutFile } from "./destination.ts";
 import type { OpenedCache } from "./importer.ts";
 import { readMounts } from "./mount-manifest.ts";
 import type { ReadMounts } from "./mount-manifest.ts";
@@ -83,6 +83,8 @@ export class LocalCacheDestination implements CacheDestination {
     this.#o = options;
     this.#reset = options.reset;
     fs.mkdirSync(join(options.dir, "blobs", "sha256"), { recursive: true, mode: 0o755 });
+    // Layers are going to be packed: a worker starts while it is found out which.
+    if (!fs.existsSync(join(options.dir, "index.json"))) options.workers.warmUp();
   }
 
   has({ digest, size }: Descriptor): Promise<boolean> {
@@ -91,11 +93,11 @@ export class LocalCacheDestination implements CacheDestination {
     return Promise.resolve(isThere);
   }
 
-  async put({ digest, size }: Descriptor, path: string, signal: AbortSignal): Promise<void> {
+  async put({ digest, size }: Descriptor, { path, isFresh = false }: PutFile, signal: AbortSignal): Promise<void> {
     const { dir, workers } = this.#o;
     await workers.run<WriteLayoutInput, void>(
       "writeLayoutBlobs",
-      { dir, blobs: [{ digest, sizeBytes: size, blobPath: path }] },
+      { dir, blobs: [{ digest, sizeBytes: size, blobPath: path, isFresh }] },
       { signal },
     );
     this.#written.add(digest);

@@ -17,7 +17,7 @@ import {
 import type { Descriptor, Reference } from "../../formats/oci/index.ts";
 import { readCache } from "./cache-manifest.ts";
 import type { SmallBlobReader } from "./cache-manifest.ts";
-import type { CacheDestination, CacheDraft, Current, DestinationBlobs } from "./destination.ts";
+import type { CacheDestination, CacheDraft, Current, DestinationBlobs, PutFile } from "./destination.ts";
 import type { OpenedCache } from "./importer.ts";
 import { readMounts } from "./mount-manifest.ts";
 import type { ReadMounts } from "./mount-manifest.ts";
@@ -78,7 +78,7 @@ export class RegistryCacheDestination implements CacheDestination {
     }
   }
 
-  async put(descriptor: Descriptor, path: string, signal: AbortSignal): Promise<void> {
+  async put(descriptor: Descriptor, { path }: PutFile, signal: AbortSignal): Promise<void> {
     await this.#pusher.blob(this.#ref, descriptor, { path }, { signal });
   }
 

@@ -10,7 +10,7 @@ import type { SessionBlobs } from "../ports/index.ts";
 import type { SessionStores } from "../sources/index.ts";
 import { readCache } from "./cache-manifest.ts";
 import type { SmallBlobReader } from "./cache-manifest.ts";
-import type { CacheDestination, CacheDraft, Current, DestinationBlobs } from "./destination.ts";
+import type { CacheDestination, CacheDraft, Current, DestinationBlobs, PutFile } from "./destination.ts";
 import type { OpenedCache } from "./importer.ts";
 
 const MAX_SMALL_BYTES = 16 << 20;
@@ -41,7 +41,7 @@ export class SessionCacheDestination implements CacheDestination {
     return (await this.#blobs.size(digest, signal)) === size;
   }
 
-  async put({ digest, size }: Descriptor, path: string, signal: AbortSignal): Promise<void> {
+  async put({ digest, size }: Descriptor, { path }: PutFile, signal: AbortSignal): Promise<void> {
     await this.#blobs.write({ digest, size }, createReadStream(path, { highWaterMark: 1 << 20, signal }), signal);
   }
 

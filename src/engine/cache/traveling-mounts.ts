@@ -180,7 +180,7 @@ export class TravelingMounts {
   async #isThere(layer: Descriptor, destination: CacheDestination, signal: AbortSignal): Promise<boolean> {
     if (await destination.has(layer, signal)) return true;
     if (!this.#o.content.has(layer.digest)) return false;
-    await destination.put(layer, this.#o.content.path(layer.digest), signal);
+    await destination.put(layer, { path: this.#o.content.path(layer.digest) }, signal);
     return true;
   }
 
@@ -192,7 +192,7 @@ export class TravelingMounts {
       const layer = layerAsBlob(packed);
       if (!(await destination.has(layer, signal))) {
         this.#o.content.adopt(output, packed.blobDigest, packed.sizeBytes);
-        await destination.put(layer, this.#o.content.path(packed.blobDigest), signal);
+        await destination.put(layer, { path: this.#o.content.path(packed.blobDigest), isFresh: true }, signal);
         this.#o.content.delete(packed.blobDigest);
       }
       return layer;

@@ -31,6 +31,7 @@ type Flag = (typeof flags)[number];
 export class ImageExporter implements Exporter {
   readonly name = "exporting to image";
   readonly type = "image";
+  readonly isJob = false;
   readonly #options: ImageOptions;
   readonly #overrides: ReadonlyMap<string, string>;
   readonly #flags: ReadonlyMap<Flag, boolean>;

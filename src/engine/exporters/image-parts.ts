@@ -99,12 +99,25 @@ function rewriting(
   return pack;
 }
 
-/** Every blob of an image, each once, and where its bytes are. The layers must be in the content store. */
-export function blobsOf(image: AssembledImage, context: ExportContext): BlobSource[] {
+/**
+ * Every blob of an image, each once, and where its bytes are. The layers must be in the content store; of `made`, those that are fresh
+ * are not read once more to be trusted.
+ */
+export function blobsOf(
+  image: AssembledImage,
+  context: ExportContext,
+  made: readonly (readonly LayerBlob[])[] = [],
+): BlobSource[] {
+  const fresh = new Set(made.flat().flatMap(({ descriptor, isFresh }) => (isFresh ? [descriptor.digest] : [])));
   const small = image.blobs.map(({ digest, bytes }): BlobSource => ({ digest, sizeBytes: bytes.byteLength, bytes }));
   const layers = image.images
     .flatMap((each) => each.layers)
-    .map(({ digest, size }): BlobSource => ({ digest, sizeBytes: size, blobPath: context.content.path(digest) }));
+    .map(({ digest, size }): BlobSource => ({
+      digest,
+      sizeBytes: size,
+      blobPath: context.content.path(digest),
+      isFresh: fresh.has(digest),
+    }));
   return [...new Map([...layers, ...small].map((blob) => [blob.digest, blob])).values()];
 }
 

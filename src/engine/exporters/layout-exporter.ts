@@ -35,6 +35,7 @@ const ID = "sending tarball";
 export class LayoutExporter implements Exporter {
   readonly name: string;
   readonly type: "oci" | "docker";
+  readonly isJob = true;
   readonly #options: ImageOptions;
   readonly #overrides: ReadonlyMap<string, string>;
   readonly #tar: boolean;
@@ -71,13 +72,13 @@ export class LayoutExporter implements Exporter {
     const names = normalizedNames(chosenName(this.#options.name, source.metadata, this.#overrides));
     if (target?.kind === "loader") return this.#load(source, names, target.loader, context);
     const options = { ...this.#options, subjects: names };
-    const { image } = await makeImage(source, options, { ...this.#options.pack, bytes: true }, context);
+    const { image, layers } = await makeImage(source, options, { ...this.#options.pack, bytes: true }, context);
     const created = image.sourceDateEpoch ?? BigInt(Math.floor(Date.now() / 1000));
     const root: Descriptor = {
       ...image.root,
       annotations: { [CREATED]: formatSeconds(created), ...image.root.annotations },
     };
-    const blobs = blobsOf(image, context);
+    const blobs = blobsOf(image, context, layers);
     if (this.#tar) await this.#archive(image, blobs, { root, names, target, context });
     else await this.#directory(blobs, { root, names, target, context });
     return imageResponse(image, root, names);

@@ -85,7 +85,7 @@ export async function loadImage(
       await oneStep(context, `sending layer ${digest} ${size} bytes`, () => undefined);
     }
     const inForm = { ...image, images: [{ ...platform, layers: all }] };
-    const blobs = blobsOf(inForm, context).filter(({ digest }) => !left.has(digest));
+    const blobs = blobsOf(inForm, context, perPlatform).filter(({ digest }) => !left.has(digest));
     const entries = archiveEntries(inForm, blobs, { root: image.root, names, forDocker: form === "docker" });
     await loader.load(
       facts,

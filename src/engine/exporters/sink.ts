@@ -5,6 +5,7 @@ import * as fs from "node:fs";
 import { isMainThread } from "node:worker_threads";
 import { paddingAfter, TAR_END } from "../../formats/archive/index.ts";
 import { type JobContext, throwIfAborted } from "../../system/workers/index.ts";
+import { copyInKernel, WORTH_BYTES } from "./copy-in-kernel.ts";
 
 export type SinkTarget =
   | { readonly kind: "file"; readonly path: string }
@@ -48,12 +49,18 @@ export class TarSink implements Disposable {
   }
 
   /**
-   * Copies `size` bytes from an open file, and the padding that tar wants after them; `onBytes` sees them pass.
+   * Copies `size` bytes from an open file, and the padding that tar wants after them; `onBytes` sees them pass. Where nobody wants to
+   * see them, and they go into a file, they need not pass through here.
    *
    * @throws when the file is shorter.
    */
   copyFrom(fd: number, size: number, onBytes?: (bytes: Uint8Array) => void): void {
-    for (let left = size; left > 0;) {
+    let left = size;
+    if (onBytes === undefined && this.#fd !== undefined && size >= WORTH_BYTES) {
+      this.#flush();
+      left -= copyInKernel(fd, this.#fd, size, (bytes) => this.#written(bytes));
+    }
+    while (left > 0) {
       if (this.#filled === SLAB) this.#flush();
       const read = fs.readSync(fd, this.#slab, this.#filled, Math.min(left, SLAB - this.#filled), null);
       if (read === 0) throw new Error("a file became shorter while it was exported");
@@ -82,9 +89,14 @@ export class TarSink implements Disposable {
     throwIfAborted(this.#context);
     const bytes = this.#slab.subarray(0, this.#filled);
     this.#filled = 0;
-    this.writtenBytes += bytes.length;
     if (this.#fd === undefined) this.#send(bytes);
     else for (let at = 0; at < bytes.length;) at += fs.writeSync(this.#fd, bytes, at);
+    this.#written(bytes.length);
+  }
+
+  #written(size: number): void {
+    throwIfAborted(this.#context);
+    this.writtenBytes += size;
     this.#context.progress({ kind: "bytes", bytes: this.writtenBytes } satisfies JobProgress);
   }
 

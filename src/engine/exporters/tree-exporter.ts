@@ -21,6 +21,7 @@ import type { Exporter, ExportContext, ExportPlatform, ExportSource } from "./ty
 
 abstract class TreeExporter implements Exporter {
   abstract readonly name: string;
+  readonly isJob = true;
   abstract readonly type: string;
   readonly #epoch: EpochChoice | undefined;
   readonly #split: boolean | undefined;

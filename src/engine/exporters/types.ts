@@ -20,6 +20,8 @@ export interface LayerBlob {
   readonly description?: string | undefined;
   /** Repositories ("registry.example/team/app") that have the blob, as far as is known. */
   readonly repositories?: readonly string[] | undefined;
+  /** This build wrote the blob, and hashed what it wrote. */
+  readonly isFresh?: boolean;
 }
 
 /** The layers of one platform's result. */
@@ -104,6 +106,8 @@ export interface ExportContext {
 }
 
 export interface Exporter {
+  /** Every export of this kind that is no load is a job of a worker thread. */
+  readonly isJob: boolean;
   /** What progress calls it, in BuildKit's words: "exporting to image". */
   readonly name: string;
   readonly type: string;

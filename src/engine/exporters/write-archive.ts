@@ -8,10 +8,17 @@ import { encodeHeader, paddingAfter, plainEntry } from "../../formats/archive/in
 import { directContext, type JobContext } from "../../system/workers/index.ts";
 import { type SinkTarget, TarSink } from "./sink.ts";
 
+/** A blob in a file. */
+export interface BlobFile {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  readonly blobPath: string;
+  /** This build wrote it, and hashed what it wrote: it need not be read once more to be trusted. */
+  readonly isFresh?: boolean;
+}
+
 /** A blob and where its bytes are: at hand, or in a file. */
-export type BlobSource =
-  | { readonly digest: Digest; readonly sizeBytes: number; readonly bytes: Uint8Array }
-  | { readonly digest: Digest; readonly sizeBytes: number; readonly blobPath: string };
+export type BlobSource = { readonly digest: Digest; readonly sizeBytes: number; readonly bytes: Uint8Array } | BlobFile;
 
 export type ArchiveEntry = { readonly path: string; readonly mode: number } & (
   | { readonly kind: "dir" }
@@ -38,27 +45,31 @@ export function writeArchive(
       tar.write(bytes);
       tar.write(Buffer.alloc(paddingAfter(bytes.byteLength)));
     } else if (entry.kind === "blob" && "blobPath" in entry.blob) {
-      readBlob(entry.blob, (fd, size, digester) => tar.copyFrom(fd, size, (chunk) => digester.update(chunk)));
+      readBlob(entry.blob, (fd, size, seen) => tar.copyFrom(fd, size, seen));
     }
   }
   tar.finish();
   return { sizeBytes: tar.writtenBytes };
 }
 
-/** Lets `copy` read a blob's file and checks that what passed is what the digest says. @throws BLOB_DAMAGED, BLOB_NOT_FOUND. */
+/**
+ * Lets `copy` read a blob's file and checks that what passed is what the digest says: it has to be shown to `seen`, which is undefined for
+ * a fresh blob. @throws BLOB_DAMAGED, BLOB_NOT_FOUND.
+ */
 export function readBlob(
-  blob: { readonly digest: Digest; readonly sizeBytes: number; readonly blobPath: string },
-  copy: (fd: number, sizeBytes: number, digester: Digester) => void,
+  { digest, sizeBytes, blobPath, isFresh = false }: BlobFile,
+  copy: (fd: number, sizeBytes: number, seen: ((bytes: Uint8Array) => void) | undefined) => void,
 ): void {
-  const { digest, sizeBytes, blobPath } = blob;
   if (!fs.existsSync(blobPath)) {
     throw new BuildError(`blob ${digest}: not found`, { code: "BLOB_NOT_FOUND", status: "NotFound", retryable: true });
   }
   const fd = fs.openSync(blobPath, "r");
   try {
-    const digester = new Digester();
-    if (fs.fstatSync(fd).size === sizeBytes) copy(fd, sizeBytes, digester);
-    if (digester.digest() === digest) return;
+    if (fs.fstatSync(fd).size === sizeBytes) {
+      const digester = new Digester();
+      copy(fd, sizeBytes, isFresh ? undefined : (bytes) => digester.update(bytes));
+      if (isFresh || digester.digest() === digest) return;
+    }
   } finally {
     fs.closeSync(fd);
   }

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Digester, hexOf } from "../../base/index.ts";
 import { directContext, type JobContext, throwIfAborted } from "../../system/workers/index.ts";
+import { copyInKernel } from "./copy-in-kernel.ts";
 import type { JobProgress } from "./sink.ts";
 import { type BlobSource, readBlob } from "./write-archive.ts";
 
@@ -32,13 +33,18 @@ export function writeLayoutBlobs({ dir, blobs }: WriteLayoutInput, context: JobC
     if (isThere(path, blob)) continue;
     writeBeside(path, 0o444, (target) => {
       if ("bytes" in blob) return writeAll(target, blob.bytes);
-      readBlob(blob, (fd, size, digester) => {
-        const chunk = Buffer.allocUnsafeSlow(Math.min(size, CHUNK));
-        for (let left = size; left > 0;) {
+      readBlob(blob, (fd, size, seen) => {
+        const onPart = (part: number) => {
+          throwIfAborted(context);
+          report(part);
+        };
+        let left = size - (seen === undefined ? copyInKernel(fd, target, size, onPart) : 0);
+        const chunk = Buffer.allocUnsafeSlow(Math.min(left, CHUNK));
+        while (left > 0) {
           throwIfAborted(context);
           const read = fs.readSync(fd, chunk, 0, Math.min(left, CHUNK), null);
           if (read === 0) throw new Error("a blob became shorter while it was exported");
-          digester.update(chunk.subarray(0, read));
+          seen?.(chunk.subarray(0, read));
           writeAll(target, chunk.subarray(0, read));
           left -= read;
           report(read);

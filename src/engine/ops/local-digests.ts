@@ -106,7 +106,7 @@ export class LocalDigests {
   }
 
   #hashHere(input: HashLocalInput): readonly HashLocalOutcome[] | undefined {
-    if (this.#workers.isStarted) return undefined;
+    if (this.#workers.isReady) return undefined;
     const found = hashLocalHere({ ...input, cacheDir: this.#cacheDir });
     // Something changed: a step is going to run, and needs a worker by then.
     if (found?.hasNews === true) this.#workers.warmUp();

@@ -129,10 +129,11 @@ function exportPlatform(build: PlatformResult, ref: Ref, run: ExportRun, stack: 
         const of = optionsOf(options);
         return Promise.all(
           ref.layers.map(async (layer, at) => {
-            const { descriptor, diffId, createdMs, remote } = await refs.forms.blob(layer, of(at), signal);
+            const packed = await refs.forms.blob(layer, of(at), signal);
+            const { descriptor, diffId, createdMs, remote, isFresh = false } = packed;
             const createdAt = new Date(createdMs).toISOString();
             const repositories = remote === undefined ? [] : repositoriesOf(remote);
-            const blob: LayerBlob = { descriptor, diffId, createdAt, repositories };
+            const blob: LayerBlob = { descriptor, diffId, createdAt, repositories, isFresh };
             onBlob?.(blob, at);
             return blob;
           }),

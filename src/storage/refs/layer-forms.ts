@@ -58,6 +58,8 @@ export interface LayerAsBlob {
   readonly createdMs: number;
   /** Where the blob can be fetched from, as its source wrote it. */
   readonly remote?: string | undefined;
+  /** It was made or fetched by this call: its bytes were hashed as they were written. */
+  readonly isFresh?: boolean;
 }
 
 export type RemoteOpener = (remote: string) => Remote;
@@ -202,7 +204,8 @@ export class LayerForms {
         if (!isBuildError(error) || isAbort(error)) throw error;
         continue;
       }
-      return made;
+      // It was not here: whoever wrote it just now, this process or another on the store, checked its digest.
+      return { ...made, isFresh: true };
     }
     await this.unpackAll([layer], signal);
     const output = bytes !== false || options.keep === true ? this.#o.content.temporaryPath() : null;
@@ -240,7 +243,7 @@ export class LayerForms {
       if (!isOther && options.compression !== "none")
         this.#o.rows.addBlob(layer, { descriptor: tar, remote: undefined });
     });
-    return { descriptor, diffId: packed.diffId, createdMs: row.createdMs };
+    return { descriptor, diffId: packed.diffId, createdMs: row.createdMs, isFresh: output !== null };
   }
 
   #unpackOne(layer: LayerId, lowers: readonly LayerId[], below: Promise<void>, signal: AbortSignal): Promise<void> {

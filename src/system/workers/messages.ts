@@ -12,6 +12,8 @@ export interface RunMessage {
 }
 
 export type ReplyMessage =
+  /** The first: its modules are loaded. */
+  | { readonly kind: "ready" }
   | { readonly kind: "done"; readonly id: number; readonly output: unknown }
   | { readonly kind: "progress"; readonly id: number; readonly value: unknown }
   | { readonly kind: "failed"; readonly id: number; readonly error: ErrorFacts };

@@ -33,6 +33,7 @@ interface Member {
   readonly worker: Worker;
   task: Task | undefined;
   error: Error | undefined;
+  isReady: boolean;
 }
 
 /** A worker that runs before the pool that will have it. */
@@ -114,9 +115,9 @@ export class WorkerPool implements AsyncDisposable {
     });
   }
 
-  /** Whether a worker runs or is being started. */
-  get isStarted(): boolean {
-    return this.#members.size > 0 || spare?.entry === this.#entry.href;
+  /** Whether a worker has started, so that a job need not wait for that, as far as this thread has heard. */
+  get isReady(): boolean {
+    return this.#members.values().some((member) => member.isReady);
   }
 
   /** Starts one worker that is sure to be needed, while the caller has other things to do. */
@@ -169,7 +170,7 @@ export class WorkerPool implements AsyncDisposable {
 
   #addMember(): Member {
     const worker = takeSpare(this.#entry) ?? startWorker(this.#entry);
-    const member: Member = { worker, task: undefined, error: undefined };
+    const member: Member = { worker, task: undefined, error: undefined, isReady: false };
     this.#members.add(member);
     member.worker.on("message", (message: ReplyMessage) => this.#receive(member, message));
     member.worker.on("error", (error: unknown) => (member.error = error as Error));
@@ -183,6 +184,10 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #receive(member: Member, message: ReplyMessage): void {
+    if (message.kind === "ready") {
+      member.isReady = true;
+      return;
+    }
     if (message.kind === "progress") {
       member.task?.options.onProgress?.(message.value);
       return;

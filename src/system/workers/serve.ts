@@ -34,6 +34,7 @@ export function serveJobs(jobs: Readonly<Record<string, Job>>): void {
   const port = parentPort;
   if (port === null) throw new Error("serveJobs must be called in a worker thread");
   port.on("message", (message: RunMessage) => void answer(message));
+  port.postMessage({ kind: "ready" } satisfies ReplyMessage);
 
   async function answer({ id, job, input, abortFlag }: RunMessage): Promise<void> {
     const reply = (message: ReplyMessage): void => port!.postMessage(message);
