@@ -55,7 +55,7 @@ async function openBuilder(options: BuilderOptions): Promise<Builder> {
     return await openConfiguredBuilder(config, process.env);
   }
   const { openEmbeddedBuilder } = await import("../service/builders/index.ts");
-  return await openEmbeddedBuilder(options);
+  return await openEmbeddedBuilder({ ...options, endsWithProcess: true });
 }
 
 /** Kills every process below `pid`, deepest last so that parents can't start new ones. */

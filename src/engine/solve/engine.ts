@@ -66,6 +66,8 @@ export interface EngineOptions {
   readonly checkFrontend?: ((request: FrontendRequest) => void) | undefined;
   /** The engine is opened to free space: what the store keeps in reserve may be used for that. Defaults to false. */
   readonly toFreeSpace?: boolean | undefined;
+  /** The process ends when the engine has been let go of: then some of that is left to the kernel. Defaults to false. */
+  readonly endsWithProcess?: boolean | undefined;
 }
 
 export interface EngineSolveOptions {
@@ -207,6 +209,7 @@ export class Engine implements AsyncDisposable {
         onLayerFailure: (layer, blobs, error) => lost.note(layer, blobs, error),
         ...(options.snapshotter === undefined ? {} : { snapshotter: options.snapshotter }),
         toFreeSpace: options.toFreeSpace,
+        endsWithProcess: options.endsWithProcess,
         openRemote: () => (remote) => images!.openRemote(remote),
       });
       const { registries } = options;
@@ -245,7 +248,9 @@ export class Engine implements AsyncDisposable {
     options: EngineSolveOptions,
   ): Promise<Record<string, string>> {
     // What an exporter would refuse is refused before anything is built.
-    for (const { Type, Attrs } of request.Exporters) createExporter(Type, Attrs);
+    const outputs = request.Exporters.map(({ Type, Attrs }) => createExporter(Type, Attrs));
+    // A worker takes about as long to start as what is known takes to be looked up.
+    if (outputs.some(({ isJob }, at) => isJob && session.output(at)?.kind !== "loader")) this.workers.warmUp();
     const provenance = parseAttestations(request.FrontendAttrs).get("provenance");
     if (provenance !== undefined) readProvenance(provenance);
     const startedAt = new Date();

@@ -42,6 +42,8 @@ export interface StoreOptions {
   readonly snapshotter?: "overlay" | "copy";
   /** The store is opened to free space: what it keeps in reserve may be used for that. Defaults to false. */
   readonly toFreeSpace?: boolean | undefined;
+  /** The process ends when the store has been let go of: its database need not be closed. Defaults to false. */
+  readonly endsWithProcess?: boolean | undefined;
 }
 
 export class Store implements AsyncDisposable {
@@ -55,8 +57,10 @@ export class Store implements AsyncDisposable {
   readonly images: ImageStore;
   /** What is remembered of files from the web and of git commits. */
   readonly sources: SourceRecords;
+  readonly #endsWithProcess: boolean;
 
-  private constructor(parts: Omit<Store, "close" | typeof Symbol.asyncDispose>) {
+  private constructor(parts: Omit<Store, "close" | typeof Symbol.asyncDispose>, endsWithProcess: boolean) {
+    this.#endsWithProcess = endsWithProcess;
     this.root = parts.root;
     this.lock = parts.lock;
     this.db = parts.db;
@@ -110,7 +114,10 @@ export class Store implements AsyncDisposable {
       const keys = new SqliteKeyStorage(db);
       const images = new ImageStore(db, content);
       const sources = new SourceRecords(db);
-      const store = new Store({ root, lock, db, content, snapshotter, refs, keys, images, sources });
+      const store = new Store(
+        { root, lock, db, content, snapshotter, refs, keys, images, sources },
+        options.endsWithProcess === true,
+      );
       await store.#repair();
       lock.ready();
       if (options.toFreeSpace !== true) keepReserve(root);
@@ -125,7 +132,8 @@ export class Store implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.snapshotter[Symbol.asyncDispose]();
     this.refs.rows.unleaseAll(this.lock.id);
-    this.db.close();
+    if (this.#endsWithProcess) this.db.leave();
+    else this.db.close();
     this.lock[Symbol.dispose]();
     removeTree({ path: this.lock.runDir });
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -86,5 +86,27 @@ test(
     await Promise.all([1, 2, 3].map(() => run(process.execPath, ["--input-type=module", "-e", script])));
     using db = openDatabase(path, { migrations });
     assert.equal(db.prepare<{ n: number }>("SELECT count(*) AS n FROM t").get()!.n, 600);
+  }),
+);
+
+void test(
+  "a process that leaves it loses nothing, and the next ones write on in its log",
+  inFolder(async (folder) => {
+    const path = join(folder, "a.db");
+    const script = `
+      import { openDatabase } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
+      const db = openDatabase(${JSON.stringify(path)}, { migrations: ${JSON.stringify(migrations)} });
+      db.prepare("INSERT INTO t (word) VALUES ('left')").run();
+      db.leave();
+      process.exit(0);
+    `;
+    const sizes: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script]);
+      sizes.push(statSync(`${path}-wal`).size);
+    }
+    assert.ok(0 < sizes[0]! && sizes[0]! < sizes[1]! && sizes[1]! < sizes[2]!, String(sizes));
+    using db = openDatabase(path, { migrations });
+    assert.equal(db.prepare<{ n: number }>("SELECT count(*) AS n FROM t").get()!.n, 3);
   }),
 );

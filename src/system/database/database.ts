@@ -65,10 +65,22 @@ export class Database implements Disposable {
     if (this.#db.isOpen) this.#db.close();
   }
 
+  /**
+   * Lets go of it as a process does that is killed, for one that ends now anyway. The last to close a database writes its log into it, waits
+   * for the disk, and removes the log, so that the next one begins a log, and waits for the disk: left where it is, the log is written back
+   * once it is long, by whoever writes then. What is in the log is there for every process.
+   */
+  leave(): void {
+    left.add(this.#db);
+  }
+
   [Symbol.dispose](): void {
     this.close();
   }
 }
+
+/** Collecting a connection as garbage would close it. */
+const left = new Set<DatabaseSync>();
 
 /**
  * Opens or makes a database and brings its schema up to date.
