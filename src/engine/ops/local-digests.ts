@@ -6,7 +6,7 @@ import type { Digest } from "../../base/index.ts";
 import type { HashRequest } from "../../storage/snapshots/index.ts";
 import type { WorkerPool } from "../../system/workers/index.ts";
 import { errorFromFacts } from "../../system/workers/index.ts";
-import { hashLocalHere, wasHashed } from "../sources/index.ts";
+import { hashLocalHere, recallLocal, wasHashed } from "../sources/index.ts";
 import type { HashLocalInput, HashLocalOutcome, SourceSpec } from "../sources/index.ts";
 
 interface Waiter {
@@ -18,6 +18,8 @@ interface Waiter {
 
 /** Folders of which digests are kept: of a session's folder each state is another one. */
 const MAX_VERSIONS = 256;
+/** Most files that are looked at in the main thread to see whether any has changed: a quarter of a second. */
+const QUICK_LOOK = 100_000;
 /** Of one state of a folder: more than builds ask for. */
 const MAX_ANSWERS = 1024;
 
@@ -90,10 +92,7 @@ export class LocalDigests {
   async #hash(source: SourceSpec, waiters: readonly Waiter[], signal: AbortSignal): Promise<void> {
     const groups = waiters.map(({ requests }) => requests);
     try {
-      const input: HashLocalInput = { source, groups, cacheDir: this.#cacheDir };
-      const outcomes =
-        this.#hashHere(input) ??
-        (await this.#workers.run<HashLocalInput, HashLocalOutcome[]>("hashLocal", input, { signal }));
+      const outcomes = await this.#outcomes({ source, groups, cacheDir: this.#cacheDir }, signal);
       for (const [at, { resolve, reject, signal: own }] of waiters.entries()) {
         const outcome = outcomes[at]!;
         if (own.aborted) reject(own.reason);
@@ -105,11 +104,21 @@ export class LocalDigests {
     }
   }
 
-  #hashHere(input: HashLocalInput): readonly HashLocalOutcome[] | undefined {
-    if (this.#workers.isReady) return undefined;
-    const found = hashLocalHere({ ...input, cacheDir: this.#cacheDir });
-    // Something changed: a step is going to run, and needs a worker by then.
-    if (found?.hasNews === true) this.#workers.warmUp();
-    return found?.outcomes;
+  async #outcomes(input: HashLocalInput, signal: AbortSignal): Promise<readonly HashLocalOutcome[]> {
+    let hasChanged = false;
+    if (!this.#workers.isReady) {
+      const recalled = recallLocal(input, QUICK_LOOK);
+      if (typeof recalled !== "string") return recalled;
+      hasChanged = recalled === "changed";
+      const found = hasChanged ? hashLocalHere({ ...input, cacheDir: this.#cacheDir }) : undefined;
+      // Something changed: a step is going to run, and needs a worker by then.
+      if (found?.hasNews === true) this.#workers.warmUp();
+      if (found !== undefined) return found.outcomes;
+    }
+    return await this.#workers.run<HashLocalInput, HashLocalOutcome[]>(
+      "hashLocal",
+      { ...input, hasChanged },
+      { signal },
+    );
   }
 }

@@ -1,4 +1,4 @@
-export { QUICK_MEMORY, contextMemoryDir, contextMemoryFile, isQuickContext } from "./context-memory.ts";
+export { answersFile, QUICK_MEMORY, contextMemoryDir, contextMemoryFile, isQuickContext } from "./context-memory.ts";
 export type { ImageLoader, LoadedImage, LoadSurvey } from "./image-loader.ts";
 export type {
   LocalFolderHandle,

@@ -7,6 +7,7 @@ import { byteString, type ByteString, errnoOf, fsPath, textOf } from "../../base
 import { type MatchInfo, PatternMatcher } from "../../formats/patterns/index.ts";
 import type { NodeKind } from "../../storage/snapshots/index.ts";
 import { directContext, type JobContext, throwIfAborted } from "../../system/workers/index.ts";
+import type { WalkRecord } from "./walk-record.ts";
 
 export interface LocalFilter {
   readonly includePatterns?: readonly string[] | undefined;
@@ -29,14 +30,23 @@ interface Visit {
   readonly exclude: MatchInfo | undefined;
 }
 
-/** Reads the folders of `root` that the filter lets through. @throws as node's fs; BAD_PATTERN. */
-export function listLocal(root: ByteString, filter: LocalFilter, context: JobContext = directContext()): LocalListing {
-  return new LocalWalk(root, filter, context).run();
+/**
+ * Reads the folders of `root` that the filter lets through, each after it was noted in `record`.
+ * @throws as node's fs; BAD_PATTERN.
+ */
+export function listLocal(
+  root: ByteString,
+  filter: LocalFilter,
+  context: JobContext = directContext(),
+  record?: WalkRecord,
+): LocalListing {
+  return new LocalWalk(root, filter, context, record).run();
 }
 
 class LocalWalk {
   readonly #root: ByteString;
   readonly #context: JobContext;
+  readonly #record: WalkRecord | undefined;
   readonly #include: PatternMatcher | undefined;
   readonly #exclude: PatternMatcher | undefined;
   /** What an include may begin with; undefined when patterns are too free to tell. */
@@ -44,12 +54,13 @@ class LocalWalk {
   readonly #exceptionPrefixes: readonly string[] | undefined;
   readonly #listing = new Map<ByteString, LocalEntry[]>();
 
-  constructor(root: ByteString, filter: LocalFilter, context: JobContext) {
+  constructor(root: ByteString, filter: LocalFilter, context: JobContext, record: WalkRecord | undefined) {
     this.#root = root;
     this.#context = context;
+    this.#record = record;
     let include = filter.includePatterns ?? [];
     if (filter.followPaths !== undefined) {
-      const targets = followPaths(root, filter.followPaths);
+      const targets = followPaths(root, filter.followPaths, record);
       if (targets !== undefined) include = dedupe([...include, ...targets]) ?? [];
     }
     if (include.length > 0) {
@@ -71,6 +82,7 @@ class LocalWalk {
   #dir({ dir, include, exclude }: Visit): boolean {
     throwIfAborted(this.#context);
     const entries: LocalEntry[] = [];
+    this.#record?.addFolder(dir);
     for (const entry of readEntries(dir === "" ? this.#root : `${this.#root}/${dir}`)) {
       const path = dir === "" ? entry.name : `${dir}/${entry.name}`;
       const kind: NodeKind = entry.isDirectory() ? "dir" : entry.isSymbolicLink() ? "symlink" : "other";
@@ -118,7 +130,7 @@ function cannotHold(prefixes: readonly string[] | undefined, dir: string): boole
 }
 
 /** The paths and all that links among them lead to, as include patterns; undefined when that is everything. */
-export function followPaths(root: ByteString, paths: readonly string[]): string[] | undefined {
+export function followPaths(root: ByteString, paths: readonly string[], record?: WalkRecord): string[] | undefined {
   const resolved = new Set<string>();
   const follow = (path: string): void => {
     let rest = clean(path);
@@ -127,6 +139,8 @@ export function followPaths(root: ByteString, paths: readonly string[]): string[
       const slash = rest.indexOf("/");
       current = join(current, slash < 0 ? rest : rest.slice(0, slash));
       rest = slash < 0 ? "" : rest.slice(slash + 1);
+      // Whether it is there, and a link to where, its folder's times tell.
+      record?.addFolder(byteString(current.slice(0, Math.max(0, current.lastIndexOf("/")))));
       const targets = linkTargets(root, current);
       const key = current === "" ? "." : current;
       if ((rest === "" || targets !== undefined) && resolved.has(key)) return;

@@ -15,7 +15,9 @@ import { type HashRequest, TreeHasher } from "../../storage/snapshots/index.ts";
 import { directContext, errorToFacts, type ErrorFacts, type Job, type JobContext } from "../../system/workers/index.ts";
 import { QUICK_MEMORY } from "../ports/index.ts";
 import { openSourceTree, type SourceSpec, TooMuchToRead } from "./local-tree.ts";
+import { LocalAnswers } from "./local-answers.ts";
 import { StatCache } from "./local-stat-cache.ts";
+import { WalkRecord } from "./walk-record.ts";
 
 /** Most bytes of files that are read where a thread is not worth its start. */
 const QUICK_READ = 4 * 1024 * 1024;
@@ -26,6 +28,8 @@ export interface HashLocalInput {
   readonly groups: readonly (readonly HashRequest[])[];
   /** Folder of the stat caches; absent: every file is read. */
   readonly cacheDir?: string | undefined;
+  /** Somebody has just seen that something changed since the same was asked before. Defaults to false. */
+  readonly hasChanged?: boolean | undefined;
 }
 
 /** What became of one group: one digest per request, as BuildKit would compute it for the transferred folder, or the error. */
@@ -40,7 +44,29 @@ export type HashLocalOutcome =
  * @throws CONTEXT_UNREADABLE when the folder itself can't be opened; `signal.reason` when aborted.
  */
 export function hashLocal(input: HashLocalInput, context: JobContext = directContext()): readonly HashLocalOutcome[] {
-  return hashGroups(input, context, Infinity).outcomes;
+  const recalled = input.hasChanged === true ? "changed" : recallLocal(input);
+  return typeof recalled === "string" ? hashGroups(input, context, Infinity).outcomes : recalled;
+}
+
+/**
+ * What the same questions had for answers in an earlier build, where nothing that counts for them has changed; in the calling thread. "changed" too where they were
+ * never asked; "large" where more than `filesAtMost` files would have to be looked at.
+ */
+export function recallLocal(
+  input: HashLocalInput,
+  filesAtMost = Infinity,
+): readonly HashLocalOutcome[] | "changed" | "large" {
+  const { source, groups, cacheDir } = input;
+  if (cacheDir === undefined || source.local === undefined) return "changed";
+  try {
+    const answers = new LocalAnswers(cacheDir, { ...source, root: realRoot(source) }, groups);
+    if (answers.files > filesAtMost) return "large";
+    return answers.recall()?.map((digests) => ({ kind: "hashed", digests })) ?? "changed";
+  } catch (error) {
+    // Whoever reads the folder says what is wrong with it.
+    if (errnoOf(error) !== undefined) return "changed";
+    throw error;
+  }
 }
 
 /** What `hashLocalHere` found. */
@@ -70,7 +96,12 @@ function hashGroups(input: HashLocalInput, context: JobContext, readAtMost: numb
   try {
     const root = realRoot(source);
     const cache = cacheDir === undefined ? undefined : StatCache.open(cacheDir, root);
-    const hasher = new TreeHasher(openSourceTree({ ...source, root }, { cache, readAtMost }));
+    const answers =
+      cacheDir === undefined || source.local === undefined
+        ? undefined
+        : new LocalAnswers(cacheDir, { ...source, root }, groups);
+    const record = answers === undefined ? undefined : new WalkRecord(byteString(root));
+    const hasher = new TreeHasher(openSourceTree({ ...source, root }, { cache, readAtMost, record }));
     const outcomes = groups.map((requests): HashLocalOutcome => {
       try {
         return { kind: "hashed", digests: requests.map((request) => hasher.hash(request, context)) };
@@ -80,6 +111,8 @@ function hashGroups(input: HashLocalInput, context: JobContext, readAtMost: numb
       }
     });
     cache?.save();
+    const digests = outcomes.flatMap((outcome) => (outcome.kind === "hashed" ? [outcome.digests] : []));
+    if (record !== undefined && digests.length === groups.length) answers?.save(record, digests);
     return { outcomes, hasNews: cache?.hasNews ?? true };
   } catch (error) {
     throw unreadable(error, source.root);

@@ -9,13 +9,12 @@ import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { byteString, type ByteString, type Digest, errnoOf } from "../../base/index.ts";
 import { contextMemoryFile } from "../ports/index.ts";
+import { RACY_MS } from "./walk-record.ts";
 
 const MAGIC = "SLWSTAT2";
 const KEY = 5 * 8;
 const RECORD = KEY + 32;
 const MANY = 10_000;
-/** Coarser than any file system's clock: FAT's and NFS's too. */
-const RACY_MS = 2000;
 
 export class StatCache {
   readonly #file: string;

@@ -13,9 +13,10 @@ import {
   textOf,
 } from "../../base/index.ts";
 import { DiskTree, entryDigest, type HashableTree, type NodeKind } from "../../storage/snapshots/index.ts";
-import type { JobContext } from "../../system/workers/index.ts";
+import { directContext, type JobContext } from "../../system/workers/index.ts";
 import { type LocalFilter, type LocalListing, listLocal } from "./local-filter.ts";
 import type { StatCache } from "./local-stat-cache.ts";
+import type { WalkRecord } from "./walk-record.ts";
 
 /** A tree to read from. Paths are relative to its root, "" is the root itself. */
 export interface SourceTree extends HashableTree {
@@ -71,6 +72,8 @@ export interface LocalTreeOptions {
   readonly hashedAtNs?: bigint | undefined;
   /** Most bytes of files that are read for digests. Defaults to any number. */
   readonly readAtMost?: number | undefined;
+  /** Takes down what the answers depend on. */
+  readonly record?: WalkRecord | undefined;
 }
 
 /** A user's folder through a filter. The listing is taken once, when first needed. */
@@ -80,6 +83,7 @@ export class LocalTree implements SourceTree {
   readonly #filter: LocalFilter;
   readonly #cache: StatCache | undefined;
   readonly #hashedAtNs: bigint | undefined;
+  readonly #record: WalkRecord | undefined;
   #listing: LocalListing | undefined;
   #names = new Map<ByteString, Set<ByteString>>();
   #readLeft: number;
@@ -90,10 +94,11 @@ export class LocalTree implements SourceTree {
     this.#cache = options.cache;
     this.#hashedAtNs = options.hashedAtNs;
     this.#readLeft = options.readAtMost ?? Infinity;
+    this.#record = options.record;
   }
 
   list(dir: ByteString): readonly { readonly name: ByteString; readonly kind: NodeKind }[] {
-    this.#listing ??= listLocal(this.root, this.#filter);
+    this.#listing ??= listLocal(this.root, this.#filter, directContext(), this.#record);
     return this.#listing.get(dir) ?? [];
   }
 
@@ -106,6 +111,7 @@ export class LocalTree implements SourceTree {
     if (path === "") return digestOf("");
     const at = this.#at(path);
     const stat = fs.lstatSync(fsPath(at));
+    this.#record?.addFile(path, stat);
     const known = this.#cache?.find(path, stat);
     if (known !== undefined) return known;
     // An empty file costs its opening.

@@ -24,6 +24,7 @@ const SIGNATURES = {
   utimensat: ["int", ["int", "void *", "void *", "int"]],
   futimens: ["int", ["int", "void *"]],
   syncfs: ["int", ["int"]],
+  statx: ["int", ["int", "long", "int", "uint", "long"]],
   pipe2: ["int", ["void *", "int"]],
   waitpid: ["int", ["int", "void *", "int"]],
   posix_spawnp: ["int", ["void *", "void *", "void *", "void *", "const char **", "const char **"]],
@@ -65,6 +66,7 @@ interface Library {
   readonly functions: Map<string, KoffiFunction>;
   readonly syscall: KoffiFunction;
   readonly errno: () => number;
+  readonly address: (of: Buffer) => number;
   poll(fd: number, callback: () => void): PollHandle;
 }
 
@@ -89,6 +91,7 @@ function open(): Library {
     // All arguments as longs: on the two architectures we know, a variadic call passes integers the same way.
     syscall: handle.func("syscall", long, [long, "void *", "void *", "void *", "void *", "void *"]),
     errno: () => koffi.errno(),
+    address: (of) => Number(koffi.address(of)),
     poll: (fd, callback) => koffi.node.poll(fd, { readable: true }, callback),
   };
 }
@@ -159,6 +162,23 @@ export function syscall(name: Syscall, args: Argument[], path?: Path, dest?: Pat
   const result = invoke(library, library.syscall, [NUMBERS[name], ...words]);
   if (result < 0) throw errnoError(lastErrno(), name, path, dest);
   return result;
+}
+
+/**
+ * A function for a caller that makes very many calls of it and does not ask for reasons; pointers are addresses. The caller answers for what lies there.
+ * @throws where libc has no such function.
+ */
+export function boundFunction(name: Function_): {
+  call: (...words: readonly number[]) => number;
+  address: (of: Buffer) => number;
+} {
+  library ??= open();
+  const [result, parameters] = SIGNATURES[name];
+  const { handle, address } = library;
+  return {
+    call: handle.func(name, result, [...parameters]) as unknown as (...words: readonly number[]) => number,
+    address,
+  };
 }
 
 /** errno of this thread's last call that failed. */

@@ -1,0 +1,223 @@
+// Digests that were asked of a local folder together, from one build to the next. They are given again without a walk when everything that the walk
+// looked at is as it was: no folder is read, no list hashed, each file is asked of the kernel once, by name. One file per folder, filter and set of
+// questions, written beside and renamed; a missing, torn or foreign one answers nothing.
+
+import { hash } from "node:crypto";
+import * as fs from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { byteString, type ByteString, type Digest, errnoOf, fsPath } from "../../base/index.ts";
+import type { HashRequest } from "../../storage/snapshots/index.ts";
+import { canReadNames, NameReader } from "../../system/linux/index.ts";
+import { answersFile } from "../ports/index.ts";
+import type { SourceSpec } from "./local-tree.ts";
+import type { WalkRecord } from "./walk-record.ts";
+
+const MAGIC = "SLWANSW1";
+const NUMBERS = 5;
+const KEY = NUMBERS * 8;
+const DIGEST = 32;
+/** What a name takes, about. */
+const NAME = 16;
+/** Of one folder: more than builds of it ask differently. */
+const MAX_FILES = 8;
+/**
+ * File systems whose folders are known to change their times with their names: ext, XFS, Btrfs, tmpfs, overlay, ZFS, F2FS, bcachefs. Unions and networks
+ * may show other folders' times.
+ */
+const TRUSTED = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e]);
+
+export type Groups = readonly (readonly HashRequest[])[];
+
+export class LocalAnswers {
+  readonly #file: string;
+  readonly #root: ByteString;
+  readonly #head: Buffer;
+
+  /** @param dir where memories are; `source.root` is a real path */
+  constructor(dir: string, source: SourceSpec, groups: Groups) {
+    const question = JSON.stringify([source.local ?? null, groups]);
+    const name = hash("sha256", question, "buffer");
+    this.#file = answersFile(dir, source.root, name.toString("hex", 0, 8));
+    this.#root = byteString(source.root);
+    this.#head = Buffer.concat([Buffer.from(`${MAGIC}${this.#root}\0`, "latin1"), name]);
+  }
+
+  /** How many files have to be looked at, about. */
+  get files(): number {
+    const { size = 0 } = fs.statSync(this.#file, { throwIfNoEntry: false }) ?? {};
+    return Math.floor(size / (KEY + NAME));
+  }
+
+  /**
+   * The digests of each group; undefined where there are none, or something has changed.
+   *
+   * @param byAddress names are read by the kernel where they lie; defaults to whether that can be done
+   */
+  recall(byAddress = canReadNames()): Digest[][] | undefined {
+    let bytes: Buffer;
+    try {
+      bytes = fs.readFileSync(this.#file);
+    } catch {
+      return undefined;
+    }
+    const end = bytes.length - DIGEST;
+    const start = this.#head.length;
+    if (end < start || !bytes.subarray(0, start).equals(this.#head)) return undefined;
+    if (!hash("sha256", bytes.subarray(0, end), "buffer").equals(bytes.subarray(end))) return undefined;
+    const reader = new Reader(bytes, start);
+    const digests = Array.from({ length: reader.u32() }, () =>
+      Array.from({ length: reader.u32() }, () => reader.digest()),
+    );
+    try {
+      return isUnchanged(this.#root, reader, end, byAddress) ? digests : undefined;
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return undefined;
+    }
+  }
+
+  /** Remembers digests that a walk with this record gave; nothing where it could not tell a change of them later. */
+  save(record: WalkRecord, digests: readonly (readonly Digest[])[]): void {
+    if (!record.isSure) return;
+    try {
+      if (!TRUSTED.has(fs.statfsSync(fsPath(this.#root)).type)) return;
+      const body = Buffer.concat([this.#head, ...written(record, digests)]);
+      fs.mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
+      const temporary = `${this.#file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+      try {
+        fs.writeFileSync(temporary, Buffer.concat([body, hash("sha256", body, "buffer")]));
+        fs.renameSync(temporary, this.#file);
+      } catch (error) {
+        fs.rmSync(temporary, { force: true });
+        throw error;
+      }
+      this.#removeOldest();
+    } catch (error) {
+      // Without them the next build is slower, not wrong.
+      if (errnoOf(error) === undefined) throw error;
+    }
+  }
+
+  #removeOldest(): void {
+    const dir = dirname(this.#file);
+    const [own] = basename(this.#file).split("-");
+    const files = fs
+      .readdirSync(dir)
+      .filter((name) => name.startsWith(`${own}-`))
+      .map((name) => join(dir, name));
+    if (files.length <= MAX_FILES) return;
+    const byAge = files
+      .map((file) => ({ file, usedMs: fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+      .sort((one, two) => two.usedMs - one.usedMs);
+    for (const { file } of byAge.slice(MAX_FILES)) fs.rmSync(file, { force: true });
+  }
+}
+
+class Reader {
+  readonly bytes: Buffer;
+  at: number;
+
+  constructor(bytes: Buffer, at: number) {
+    this.bytes = bytes;
+    this.at = at;
+  }
+
+  u32(): number {
+    this.at += 4;
+    return this.bytes.readUInt32LE(this.at - 4);
+  }
+
+  digest(): Digest {
+    this.at += DIGEST;
+    return `sha256:${this.bytes.toString("hex", this.at - DIGEST, this.at)}` as Digest;
+  }
+
+  /** Where a name begins; a zero byte ends it. */
+  name(): number {
+    const size = this.bytes.readUInt16LE(this.at);
+    const start = this.at + 2;
+    this.at = start + size + 1;
+    return start;
+  }
+}
+
+/** Compares every entry of the rest of the file with what is there now. @throws as node's fs. */
+function isUnchanged(root: ByteString, reader: Reader, end: number, byAddress: boolean): boolean {
+  const { bytes } = reader;
+  const look = byAddress ? addressLooker(bytes) : nodeLooker(bytes);
+  const found = Buffer.from(look.numbers.buffer);
+  while (reader.at < end) {
+    const start = reader.name();
+    const path = bytes.toString("latin1", start, reader.at - 1);
+    const folder = path === "" ? root : `${root}/${path}`;
+    const fd = fs.openSync(
+      fsPath(folder),
+      fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK,
+    );
+    try {
+      for (let count = reader.u32(); count > 0; count--) {
+        const name = reader.name();
+        if (!look.at(fd, folder, name, reader.at - 1)) return false;
+        reader.at += KEY;
+        if (found.compare(bytes, reader.at - KEY, reader.at) !== 0) return false;
+      }
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+  return true;
+}
+
+interface Looker {
+  readonly numbers: Float64Array;
+  /** Fills the numbers; false where there is nothing. */
+  at(fd: number, folder: ByteString, start: number, end: number): boolean;
+}
+
+function addressLooker(bytes: Buffer): Looker {
+  const names = new NameReader(bytes);
+  return { numbers: names.numbers, at: (fd, _, start) => names.look(fd, start) };
+}
+
+function nodeLooker(bytes: Buffer): Looker {
+  const numbers = new Float64Array(NUMBERS);
+  return {
+    numbers,
+    at: (_, folder, start, end) => {
+      const path = `${folder}/${bytes.toString("latin1", start, end)}`;
+      const stat = fs.lstatSync(fsPath(path), { throwIfNoEntry: false });
+      if (stat === undefined) return false;
+      numbers.set([stat.dev, stat.ino, stat.size, stat.mtimeMs, stat.ctimeMs]);
+      return true;
+    },
+  };
+}
+
+function written(record: WalkRecord, digests: readonly (readonly Digest[])[]): Buffer[] {
+  const parts: Buffer[] = [u32(digests.length)];
+  for (const group of digests)
+    parts.push(u32(group.length), ...group.map((digest) => Buffer.from(digest.slice("sha256:".length), "hex")));
+  for (const [dir, { names, numbers }] of record.folders) {
+    const sizes = names.reduce((sum, name) => sum + 3 + name.length + KEY, 0);
+    const block = Buffer.alloc(3 + dir.length + 4 + sizes);
+    let at = writeName(block, 0, dir);
+    at = block.writeUInt32LE(names.length, at);
+    for (const [index, name] of names.entries()) {
+      at = writeName(block, at, name);
+      for (let each = 0; each < NUMBERS; each++) at = block.writeDoubleLE(numbers[index * NUMBERS + each]!, at);
+    }
+    parts.push(block);
+  }
+  return parts;
+}
+
+function writeName(block: Buffer, at: number, name: ByteString): number {
+  const start = block.writeUInt16LE(name.length, at);
+  return block.writeUInt8(0, start + block.write(name, start, "latin1"));
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}

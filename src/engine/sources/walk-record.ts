@@ -1,0 +1,55 @@
+// What a walk of a folder depended on: each folder that was read, each file whose digest was asked, as they were just before. As long as all of it
+// is as it was, the same questions have the same answers: a folder's own times tell of every name that comes, goes or becomes another file.
+
+import * as fs from "node:fs";
+import { type ByteString, fsPath } from "../../base/index.ts";
+
+/** Coarser than any file system's clock: FAT's and NFS's too. What changed later than this before a walk may change again unseen. */
+export const RACY_MS = 2000;
+
+/** Names of a folder with the numbers of each: device, inode, size, mtime and ctime in milliseconds. */
+export interface RecordedFolder {
+  readonly names: ByteString[];
+  readonly numbers: number[];
+}
+
+export class WalkRecord {
+  /** By folder; the folder itself is the name `.` in it. Those above come before those below. */
+  readonly folders = new Map<ByteString, RecordedFolder>();
+  readonly #root: ByteString;
+  readonly #openedMs = Date.now();
+  #device: number | undefined;
+  #isSure = true;
+
+  constructor(root: ByteString) {
+    this.#root = root;
+  }
+
+  /** Whether nothing changed so late that a later change could look the same, and every folder is on the root's file system. */
+  get isSure(): boolean {
+    return this.#isSure;
+  }
+
+  /** Notes a folder that is about to be read, or about whose entries a question is asked; none where there is no folder. */
+  addFolder(dir: ByteString): void {
+    const stat = fs.lstatSync(fsPath(dir === "" ? this.#root : `${this.#root}/${dir}`), { throwIfNoEntry: false });
+    if (stat === undefined || !stat.isDirectory()) return;
+    this.#device ??= stat.dev;
+    if (stat.dev !== this.#device) this.#isSure = false;
+    this.#add(dir, ".", stat);
+  }
+
+  /** Notes a file that is about to be read. */
+  addFile(path: ByteString, stat: fs.Stats): void {
+    const slash = path.lastIndexOf("/");
+    this.#add(path.slice(0, Math.max(0, slash)), path.slice(slash + 1), stat);
+  }
+
+  #add(dir: ByteString, name: ByteString, stat: fs.Stats): void {
+    if (Math.max(stat.mtimeMs, stat.ctimeMs) > this.#openedMs - RACY_MS) this.#isSure = false;
+    let folder = this.folders.get(dir);
+    if (folder === undefined) this.folders.set(dir, (folder = { names: [], numbers: [] }));
+    folder.names.push(name);
+    folder.numbers.push(stat.dev, stat.ino, stat.size, stat.mtimeMs, stat.ctimeMs);
+  }
+}
