@@ -31,7 +31,8 @@ export function encodeHeader(entry: TarEntry): Buffer {
   for (const [name, value] of entry.xattrs) records.push([`SCHILY.xattr.${name}`, value.toString("latin1")]);
 
   if (records.length === 0) {
-    const block = Buffer.alloc(BLOCK);
+    // From the pool: thousands of buffers of their own are what collecting garbage then takes its time for.
+    const block = Buffer.allocUnsafe(BLOCK).fill(0);
     fill(block, 0, entry, path, TYPE_FLAGS[entry.type], entry.size);
     return block;
   }

@@ -211,7 +211,11 @@ class Packer {
       fs.closeSync(fd);
     }
     const padding = paddingAfter(size);
-    if (padding > 0) await this.#add(ZEROS.subarray(0, padding));
+    if (padding === 0) return;
+    if (this.#estargz !== undefined || this.#filled + padding > SLAB)
+      return await this.#add(ZEROS.subarray(0, padding));
+    this.#slab.fill(0, this.#filled, this.#filled + padding);
+    this.#filled += padding;
   }
 
   async #header(entry: TarEntry): Promise<void> {
