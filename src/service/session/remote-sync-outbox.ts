@@ -4,7 +4,7 @@
 /** Goes at once. */
 const MAX_BYTES = 64 * 1024;
 /** A transfer of no more than this is not held up: it consists of questions and answers. */
-const SMALL_BYTES = 256 * 1024;
+const SMALL_BYTES = 16 * 1024;
 /** How long packets of a larger one wait for others. */
 const WAIT_MS = 4;
 
