@@ -105,20 +105,23 @@ export class LocalDigests {
   }
 
   async #outcomes(input: HashLocalInput, signal: AbortSignal): Promise<readonly HashLocalOutcome[]> {
-    let hasChanged = false;
-    if (!this.#workers.isReady) {
-      const recalled = recallLocal(input, QUICK_LOOK);
-      if (typeof recalled !== "string") return recalled;
-      hasChanged = recalled === "changed";
-      const found = hasChanged ? hashLocalHere({ ...input, cacheDir: this.#cacheDir }) : undefined;
-      // Something changed: a step is going to run, and needs a worker by then.
-      if (found?.hasNews === true) this.#workers.warmUp();
-      if (found !== undefined) return found.outcomes;
-    }
-    return await this.#workers.run<HashLocalInput, HashLocalOutcome[]>(
-      "hashLocal",
-      { ...input, hasChanged },
-      { signal },
-    );
+    if (this.#workers.isReady) return await this.#run(input, signal);
+    const recalled = recallLocal(input, QUICK_LOOK);
+    const rest = input.groups.filter((_, at) => typeof recalled[at] === "string");
+    if (rest.length === 0) return recalled as HashLocalOutcome[];
+    const hasChanged = !recalled.includes("large");
+    const hashed = [...(await this.#walkRest({ ...input, groups: rest, hasChanged }, signal))];
+    return recalled.map((outcome) => (typeof outcome === "string" ? hashed.shift()! : outcome));
+  }
+
+  #walkRest(input: HashLocalInput, signal: AbortSignal): readonly HashLocalOutcome[] | Promise<HashLocalOutcome[]> {
+    const found = input.hasChanged === true ? hashLocalHere({ ...input, cacheDir: this.#cacheDir }) : undefined;
+    // Something changed: a step is going to run, and needs a worker by then.
+    if (found?.hasNews === true) this.#workers.warmUp();
+    return found?.outcomes ?? this.#run(input, signal);
+  }
+
+  #run(input: HashLocalInput, signal: AbortSignal): Promise<HashLocalOutcome[]> {
+    return this.#workers.run("hashLocal", input, { signal });
   }
 }

@@ -1,6 +1,6 @@
-// Digests that were asked of a local folder together, from one build to the next. They are given again without a walk when everything that the walk
-// looked at is as it was: no folder is read, no list hashed, each file is asked of the kernel once, by name. One file per folder, filter and set of
-// questions, written beside and renamed; a missing, torn or foreign one answers nothing.
+// Digests that a step asked of a local folder, from one build to the next. They are given again without a walk when everything that they depended on
+// is as it was: no folder is read, no list hashed, each file is asked of the kernel once, by name. One file per folder, filter and step, written beside
+// and renamed; a missing, torn or foreign one answers nothing.
 
 import { hash } from "node:crypto";
 import * as fs from "node:fs";
@@ -18,15 +18,13 @@ const KEY = NUMBERS * 8;
 const DIGEST = 32;
 /** What a name takes, about. */
 const NAME = 16;
-/** Of one folder: more than builds of it ask differently. */
-const MAX_FILES = 8;
+/** Of one folder: more than its builds have steps that read it. */
+const MAX_FILES = 32;
 /**
  * File systems whose folders are known to change their times with their names: ext, XFS, Btrfs, tmpfs, overlay, ZFS, F2FS, bcachefs. Unions and networks
  * may show other folders' times.
  */
 const TRUSTED = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e]);
-
-export type Groups = readonly (readonly HashRequest[])[];
 
 export class LocalAnswers {
   readonly #file: string;
@@ -34,8 +32,8 @@ export class LocalAnswers {
   readonly #head: Buffer;
 
   /** @param dir where memories are; `source.root` is a real path */
-  constructor(dir: string, source: SourceSpec, groups: Groups) {
-    const question = JSON.stringify([source.local ?? null, groups]);
+  constructor(dir: string, source: SourceSpec, requests: readonly HashRequest[]) {
+    const question = JSON.stringify([source.local ?? null, requests]);
     const name = hash("sha256", question, "buffer");
     this.#file = answersFile(dir, source.root, name.toString("hex", 0, 8));
     this.#root = byteString(source.root);
@@ -49,11 +47,11 @@ export class LocalAnswers {
   }
 
   /**
-   * The digests of each group; undefined where there are none, or something has changed.
+   * One digest per request; undefined where there are none, or something has changed.
    *
    * @param byAddress names are read by the kernel where they lie; defaults to whether that can be done
    */
-  recall(byAddress = canReadNames()): Digest[][] | undefined {
+  recall(byAddress = canReadNames()): Digest[] | undefined {
     let bytes: Buffer;
     try {
       bytes = fs.readFileSync(this.#file);
@@ -65,9 +63,7 @@ export class LocalAnswers {
     if (end < start || !bytes.subarray(0, start).equals(this.#head)) return undefined;
     if (!hash("sha256", bytes.subarray(0, end), "buffer").equals(bytes.subarray(end))) return undefined;
     const reader = new Reader(bytes, start);
-    const digests = Array.from({ length: reader.u32() }, () =>
-      Array.from({ length: reader.u32() }, () => reader.digest()),
-    );
+    const digests = Array.from({ length: reader.u32() }, () => reader.digest());
     try {
       return isUnchanged(this.#root, reader, end, byAddress) ? digests : undefined;
     } catch (error) {
@@ -77,7 +73,7 @@ export class LocalAnswers {
   }
 
   /** Remembers digests that a walk with this record gave; nothing where it could not tell a change of them later. */
-  save(record: WalkRecord, digests: readonly (readonly Digest[])[]): void {
+  save(record: WalkRecord, digests: readonly Digest[]): void {
     if (!record.isSure) return;
     try {
       if (!TRUSTED.has(fs.statfsSync(fsPath(this.#root)).type)) return;
@@ -193,10 +189,8 @@ function nodeLooker(bytes: Buffer): Looker {
   };
 }
 
-function written(record: WalkRecord, digests: readonly (readonly Digest[])[]): Buffer[] {
-  const parts: Buffer[] = [u32(digests.length)];
-  for (const group of digests)
-    parts.push(u32(group.length), ...group.map((digest) => Buffer.from(digest.slice("sha256:".length), "hex")));
+function written(record: WalkRecord, digests: readonly Digest[]): Buffer[] {
+  const parts = [u32(digests.length), ...digests.map((digest) => Buffer.from(digest.slice("sha256:".length), "hex"))];
   for (const [dir, { names, numbers }] of record.folders) {
     const sizes = names.reduce((sum, name) => sum + 3 + name.length + KEY, 0);
     const block = Buffer.alloc(3 + dir.length + 4 + sizes);

@@ -14,10 +14,9 @@ import {
 import { type HashRequest, TreeHasher } from "../../storage/snapshots/index.ts";
 import { directContext, errorToFacts, type ErrorFacts, type Job, type JobContext } from "../../system/workers/index.ts";
 import { QUICK_MEMORY } from "../ports/index.ts";
-import { openSourceTree, type SourceSpec, TooMuchToRead } from "./local-tree.ts";
+import { LocalTree, openSourceTree, type SourceSpec, TooMuchToRead } from "./local-tree.ts";
 import { LocalAnswers } from "./local-answers.ts";
 import { StatCache } from "./local-stat-cache.ts";
-import { WalkRecord } from "./walk-record.ts";
 
 /** Most bytes of files that are read where a thread is not worth its start. */
 const QUICK_READ = 4 * 1024 * 1024;
@@ -44,30 +43,38 @@ export type HashLocalOutcome =
  * @throws CONTEXT_UNREADABLE when the folder itself can't be opened; `signal.reason` when aborted.
  */
 export function hashLocal(input: HashLocalInput, context: JobContext = directContext()): readonly HashLocalOutcome[] {
-  const recalled = input.hasChanged === true ? "changed" : recallLocal(input);
-  return typeof recalled === "string" ? hashGroups(input, context, Infinity).outcomes : recalled;
+  const recalled = input.hasChanged === true ? [] : recallLocal(input);
+  const rest = input.groups.filter((_, at) => typeof (recalled[at] ?? "") === "string");
+  if (rest.length === 0) return recalled as HashLocalOutcome[];
+  const hashed = [...hashGroups({ ...input, groups: rest }, context, Infinity).outcomes];
+  return input.groups.map(
+    (_, at) => (typeof (recalled[at] ?? "") === "string" ? hashed.shift()! : recalled[at]!) as HashLocalOutcome,
+  );
 }
 
 /**
- * What the same questions had for answers in an earlier build, where nothing that counts for them has changed; in the calling thread. "changed" too where they were
- * never asked; "large" where more than `filesAtMost` files would have to be looked at.
+ * What each group had for answers in an earlier build, where nothing that counts for it has changed; in the calling thread. "changed" too where it was never asked;
+ * "large" where more than `filesAtMost` files would have to be looked at.
  */
-export function recallLocal(
-  input: HashLocalInput,
-  filesAtMost = Infinity,
-): readonly HashLocalOutcome[] | "changed" | "large" {
+export function recallLocal(input: HashLocalInput, filesAtMost = Infinity): readonly Recalled[] {
   const { source, groups, cacheDir } = input;
-  if (cacheDir === undefined || source.local === undefined) return "changed";
+  if (cacheDir === undefined || source.local === undefined) return groups.map(() => "changed");
   try {
-    const answers = new LocalAnswers(cacheDir, { ...source, root: realRoot(source) }, groups);
-    if (answers.files > filesAtMost) return "large";
-    return answers.recall()?.map((digests) => ({ kind: "hashed", digests })) ?? "changed";
+    const real = { ...source, root: realRoot(source) };
+    return groups.map((requests): Recalled => {
+      const answers = new LocalAnswers(cacheDir, real, requests);
+      if (answers.files > filesAtMost) return "large";
+      const digests = answers.recall();
+      return digests === undefined ? "changed" : { kind: "hashed", digests };
+    });
   } catch (error) {
     // Whoever reads the folder says what is wrong with it.
-    if (errnoOf(error) !== undefined) return "changed";
+    if (errnoOf(error) !== undefined) return groups.map(() => "changed");
     throw error;
   }
 }
+
+export type Recalled = HashLocalOutcome | "changed" | "large";
 
 /** What `hashLocalHere` found. */
 export interface QuickHash {
@@ -96,23 +103,23 @@ function hashGroups(input: HashLocalInput, context: JobContext, readAtMost: numb
   try {
     const root = realRoot(source);
     const cache = cacheDir === undefined ? undefined : StatCache.open(cacheDir, root);
-    const answers =
-      cacheDir === undefined || source.local === undefined
-        ? undefined
-        : new LocalAnswers(cacheDir, { ...source, root }, groups);
-    const record = answers === undefined ? undefined : new WalkRecord(byteString(root));
-    const hasher = new TreeHasher(openSourceTree({ ...source, root }, { cache, readAtMost, record }));
+    const isRecorded = cacheDir !== undefined && source.local !== undefined;
+    const tree = openSourceTree({ ...source, root }, { cache, readAtMost, isRecorded });
     const outcomes = groups.map((requests): HashLocalOutcome => {
       try {
-        return { kind: "hashed", digests: requests.map((request) => hasher.hash(request, context)) };
+        // What one group asked must not be known to the next: each is to have all that it depends on.
+        const hasher = new TreeHasher(tree);
+        const hash = () => requests.map((request) => hasher.hash(request, context));
+        if (!isRecorded || !(tree instanceof LocalTree)) return { kind: "hashed", digests: hash() };
+        const { value: digests, record } = tree.recorded(hash);
+        if (record !== undefined) new LocalAnswers(cacheDir, { ...source, root }, requests).save(record, digests);
+        return { kind: "hashed", digests };
       } catch (error) {
         if (isAbort(error) || error instanceof TooMuchToRead) throw error;
         return { kind: "failed", error: errorToFacts(unreadable(error, source.root)) };
       }
     });
     cache?.save();
-    const digests = outcomes.flatMap((outcome) => (outcome.kind === "hashed" ? [outcome.digests] : []));
-    if (record !== undefined && digests.length === groups.length) answers?.save(record, digests);
     return { outcomes, hasNews: cache?.hasNews ?? true };
   } catch (error) {
     throw unreadable(error, source.root);

@@ -85,7 +85,8 @@ export class StatCache {
 
   /** Writes what was found and added, with what a narrower filter did not look at; nothing when nothing changed. */
   save(): void {
-    if (!this.#changed) return;
+    // What changed too lately to be remembered is no reason to write all the rest again; a first file tells that the folder was read.
+    if (!this.#changed || (this.#new.size === 0 && this.#bytes.length > 0)) return;
     const parts: Buffer[] = [header(this.#root)];
     const write = (path: ByteString, record: Buffer): void => {
       const name = Buffer.from(path, "latin1");

@@ -16,7 +16,7 @@ import { DiskTree, entryDigest, type HashableTree, type NodeKind } from "../../s
 import { directContext, type JobContext } from "../../system/workers/index.ts";
 import { type LocalFilter, type LocalListing, listLocal } from "./local-filter.ts";
 import type { StatCache } from "./local-stat-cache.ts";
-import type { WalkRecord } from "./walk-record.ts";
+import { WalkRecord } from "./walk-record.ts";
 
 /** A tree to read from. Paths are relative to its root, "" is the root itself. */
 export interface SourceTree extends HashableTree {
@@ -72,8 +72,8 @@ export interface LocalTreeOptions {
   readonly hashedAtNs?: bigint | undefined;
   /** Most bytes of files that are read for digests. Defaults to any number. */
   readonly readAtMost?: number | undefined;
-  /** Takes down what the answers depend on. */
-  readonly record?: WalkRecord | undefined;
+  /** Whether `recordOf` is going to be asked. Defaults to false. */
+  readonly isRecorded?: boolean | undefined;
 }
 
 /** A user's folder through a filter. The listing is taken once, when first needed. */
@@ -83,7 +83,12 @@ export class LocalTree implements SourceTree {
   readonly #filter: LocalFilter;
   readonly #cache: StatCache | undefined;
   readonly #hashedAtNs: bigint | undefined;
-  readonly #record: WalkRecord | undefined;
+  /** What the listing depends on. */
+  readonly #listed: WalkRecord | undefined;
+  /** What the work at hand depends on. */
+  #record: WalkRecord | undefined;
+  /** Files whose digests were asked for. */
+  readonly #files = new Map<ByteString, { readonly stat: fs.Stats; readonly digest: Digest }>();
   #listing: LocalListing | undefined;
   #names = new Map<ByteString, Set<ByteString>>();
   #readLeft: number;
@@ -94,12 +99,25 @@ export class LocalTree implements SourceTree {
     this.#cache = options.cache;
     this.#hashedAtNs = options.hashedAtNs;
     this.#readLeft = options.readAtMost ?? Infinity;
-    this.#record = options.record;
+    if (options.isRecorded === true) this.#listed = new WalkRecord(this.root);
   }
 
   list(dir: ByteString): readonly { readonly name: ByteString; readonly kind: NodeKind }[] {
-    this.#listing ??= listLocal(this.root, this.#filter, directContext(), this.#record);
+    this.#listing ??= listLocal(this.root, this.#filter, directContext(), this.#listed);
     return this.#listing.get(dir) ?? [];
+  }
+
+  /** Does work that asks this tree, and tells what it depended on; nothing where the tree is not recorded. */
+  recorded<T>(work: () => T): { readonly value: T; readonly record: WalkRecord | undefined } {
+    if (this.#listed === undefined) return { value: work(), record: undefined };
+    this.list("");
+    const record = this.#listed.copy();
+    this.#record = record;
+    try {
+      return { value: work(), record };
+    } finally {
+      this.#record = undefined;
+    }
   }
 
   readLink(path: ByteString): ByteString {
@@ -109,17 +127,25 @@ export class LocalTree implements SourceTree {
   /** The root's own header is that of nothing: what BuildKit's receiver of a context notes for it. */
   digest(path: ByteString, context?: JobContext): Digest {
     if (path === "") return digestOf("");
+    const file = this.#files.get(path) ?? this.#read(path, context);
+    this.#record?.addFile(path, file.stat);
+    return file.digest;
+  }
+
+  #read(path: ByteString, context: JobContext | undefined): { readonly stat: fs.Stats; readonly digest: Digest } {
     const at = this.#at(path);
     const stat = fs.lstatSync(fsPath(at));
-    this.#record?.addFile(path, stat);
-    const known = this.#cache?.find(path, stat);
-    if (known !== undefined) return known;
-    // An empty file costs its opening.
-    this.#readLeft -= Math.max(4096, stat.size);
-    if (this.#readLeft < 0) throw new TooMuchToRead();
-    const digest = entryDigest(at, stat, { owner: this.owner, context });
-    this.#cache?.add(path, stat, digest);
-    return digest;
+    let digest = this.#cache?.find(path, stat);
+    if (digest === undefined) {
+      // An empty file costs its opening.
+      this.#readLeft -= Math.max(4096, stat.size);
+      if (this.#readLeft < 0) throw new TooMuchToRead();
+      digest = entryDigest(at, stat, { owner: this.owner, context });
+      this.#cache?.add(path, stat, digest);
+    }
+    const file = { stat, digest };
+    if (this.#listed !== undefined) this.#files.set(path, file);
+    return file;
   }
 
   stat(path: ByteString): fs.BigIntStats | undefined {

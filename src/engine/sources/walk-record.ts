@@ -25,6 +25,16 @@ export class WalkRecord {
     this.#root = root;
   }
 
+  /** A record that begins with what this one has so far. */
+  copy(): WalkRecord {
+    const copy = new WalkRecord(this.#root);
+    for (const [dir, { names, numbers }] of this.folders)
+      copy.folders.set(dir, { names: [...names], numbers: [...numbers] });
+    copy.#device = this.#device;
+    copy.#isSure = this.#isSure;
+    return copy;
+  }
+
   /** Whether nothing changed so late that a later change could look the same, and every folder is on the root's file system. */
   get isSure(): boolean {
     return this.#isSure;
