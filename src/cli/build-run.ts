@@ -111,7 +111,10 @@ export async function runBuild(invocation: Invocation): Promise<number> {
   const { value: response, warnings } = ended;
 
   if (call !== undefined) return await answer({ invocation, response, call, inputs });
-  if (flags.bool("quiet") || askedProgress(invocation) === "quiet") shell.stdout.write(`${imageId(response)}\n`);
+  // An archive on standard output ends where it ends.
+  const isStdoutFree = outputs.every(({ target }) => target?.kind !== "stream");
+  if (isStdoutFree && (flags.bool("quiet") || askedProgress(invocation) === "quiet"))
+    shell.stdout.write(`${imageId(response)}\n`);
   if (iidFile !== undefined) await Failure.wrap("writing image ID file", () => writeWhole(iidFile, imageId(response)));
   const metadataFile = pathFlag(invocation, "metadata-file");
   if (metadataFile !== undefined)

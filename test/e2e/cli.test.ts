@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
@@ -41,6 +41,16 @@ suite("slipway as a process", () => {
     const { status, stderr } = slipway("build", "nowhere");
     assert.equal(status, 1);
     assert.match(stderr, /^ERROR: failed to build: unable to prepare context: path "nowhere" not found\n/);
+  });
+
+  test("an archive on standard output is all there is on it, quiet or not", () => {
+    writeFileSync(join(dir, "Dockerfile"), "FROM scratch\nCOPY Dockerfile /\n");
+    for (const flags of [["-q"], ["--progress", "quiet"], []]) {
+      const { status, stdout } = slipway("build", ...flags, "-o", "-", ".");
+      assert.equal(status, 0);
+      assert.match(stdout, /^Dockerfile\0/);
+      assert.equal(stdout.length % 512, 0, flags.join(" "));
+    }
   });
 
   test("a reader that goes away is no error", async () => {
