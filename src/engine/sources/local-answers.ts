@@ -10,7 +10,7 @@ import type { HashRequest } from "../../storage/snapshots/index.ts";
 import { canReadNames, NameReader } from "../../system/linux/index.ts";
 import { answersFile } from "../ports/index.ts";
 import type { SourceSpec } from "./local-tree.ts";
-import type { WalkRecord } from "./walk-record.ts";
+import { isOnLocalDisk, type WalkRecord } from "./walk-record.ts";
 
 const MAGIC = "SLWANSW1";
 const NUMBERS = 5;
@@ -20,11 +20,6 @@ const DIGEST = 32;
 const NAME = 16;
 /** Of one folder: more than its builds have steps that read it. */
 const MAX_FILES = 32;
-/**
- * File systems whose folders are known to change their times with their names: ext, XFS, Btrfs, tmpfs, overlay, ZFS, F2FS, bcachefs. Unions and networks
- * may show other folders' times.
- */
-const TRUSTED = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e]);
 
 export class LocalAnswers {
   readonly #file: string;
@@ -74,9 +69,8 @@ export class LocalAnswers {
 
   /** Remembers digests that a walk with this record gave; nothing where it could not tell a change of them later. */
   save(record: WalkRecord, digests: readonly Digest[]): void {
-    if (!record.isSure) return;
+    if (!record.isSure || !isOnLocalDisk(this.#root)) return;
     try {
-      if (!TRUSTED.has(fs.statfsSync(fsPath(this.#root)).type)) return;
       const body = Buffer.concat([this.#head, ...written(record, digests)]);
       fs.mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
       const temporary = `${this.#file}.${process.pid}.${Math.random().toString(36).slice(2)}`;

@@ -9,7 +9,7 @@ import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { byteString, type ByteString, type Digest, errnoOf } from "../../base/index.ts";
 import { contextMemoryFile } from "../ports/index.ts";
-import { RACY_MS } from "./walk-record.ts";
+import { racyMs } from "./walk-record.ts";
 
 const MAGIC = "SLWSTAT2";
 const KEY = 5 * 8;
@@ -28,12 +28,14 @@ export class StatCache {
   readonly #asked: ByteString[] = [];
   #found = 0;
   readonly #new = new Map<ByteString, Buffer>();
-  readonly #openedMs = Date.now();
+  /** Files that changed later are not remembered. */
+  readonly #sureMs: number;
   #changed = false;
 
   private constructor(file: string, root: ByteString) {
     this.#file = file;
     this.#root = root;
+    this.#sureMs = Date.now() - racyMs(root);
     this.#bytes = load(file, root);
   }
 
@@ -78,7 +80,7 @@ export class StatCache {
   /** Remembers a digest that was computed after `stat` was taken. */
   add(path: ByteString, stat: fs.Stats, digest: Digest): void {
     this.#changed = true;
-    if (Math.max(stat.ctimeMs, stat.mtimeMs) > this.#openedMs - RACY_MS) return;
+    if (Math.max(stat.ctimeMs, stat.mtimeMs) > this.#sureMs) return;
     setKey(stat);
     this.#new.set(path, Buffer.concat([key, Buffer.from(digest.slice("sha256:".length), "hex")]));
   }

@@ -4,8 +4,28 @@
 import * as fs from "node:fs";
 import { type ByteString, fsPath } from "../../base/index.ts";
 
-/** Coarser than any file system's clock: FAT's and NFS's too. What changed later than this before a walk may change again unseen. */
-export const RACY_MS = 2000;
+/**
+ * File systems of this machine's own: their folders change their times with their names, and times come from the kernel's clock, which ticks at least every
+ * hundredth of a second. ext, XFS, Btrfs, tmpfs, overlay, ZFS, F2FS, bcachefs. Unions and networks may show other folders' times and other clocks'.
+ */
+const LOCAL = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e]);
+
+/** Whether a folder is on a file system whose times can be relied on. */
+export function isOnLocalDisk(root: ByteString): boolean {
+  try {
+    return LOCAL.has(fs.statfsSync(fsPath(root)).type);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * What changed later than this before it was read may change again unseen, within one tick of the clock. Ten ticks of a local disk's; elsewhere more than the coarsest,
+ * FAT's, which is also something for a server's clock that goes wrong.
+ */
+export function racyMs(root: ByteString): number {
+  return isOnLocalDisk(root) ? 100 : 2000;
+}
 
 /** Names of a folder with the numbers of each: device, inode, size, mtime and ctime in milliseconds. */
 export interface RecordedFolder {
@@ -17,17 +37,19 @@ export class WalkRecord {
   /** By folder; the folder itself is the name `.` in it. Those above come before those below. */
   readonly folders = new Map<ByteString, RecordedFolder>();
   readonly #root: ByteString;
-  readonly #openedMs = Date.now();
+  /** What changed later is not to be trusted. */
+  readonly #sureMs: number;
   #device: number | undefined;
   #isSure = true;
 
-  constructor(root: ByteString) {
+  constructor(root: ByteString, sureMs = Date.now() - racyMs(root)) {
     this.#root = root;
+    this.#sureMs = sureMs;
   }
 
   /** A record that begins with what this one has so far. */
   copy(): WalkRecord {
-    const copy = new WalkRecord(this.#root);
+    const copy = new WalkRecord(this.#root, this.#sureMs);
     for (const [dir, { names, numbers }] of this.folders)
       copy.folders.set(dir, { names: [...names], numbers: [...numbers] });
     copy.#device = this.#device;
@@ -56,7 +78,7 @@ export class WalkRecord {
   }
 
   #add(dir: ByteString, name: ByteString, stat: fs.Stats): void {
-    if (Math.max(stat.mtimeMs, stat.ctimeMs) > this.#openedMs - RACY_MS) this.#isSure = false;
+    if (Math.max(stat.mtimeMs, stat.ctimeMs) > this.#sureMs) this.#isSure = false;
     let folder = this.folders.get(dir);
     if (folder === undefined) this.folders.set(dir, (folder = { names: [], numbers: [] }));
     folder.names.push(name);
