@@ -6,7 +6,7 @@ import type { Digest } from "../../base/index.ts";
 import type { HashRequest } from "../../storage/snapshots/index.ts";
 import type { WorkerPool } from "../../system/workers/index.ts";
 import { errorFromFacts } from "../../system/workers/index.ts";
-import { hashLocalHere, recallLocal, wasHashed } from "../sources/index.ts";
+import { fillIn, hashLocalHere, recallLocal, unanswered, wasHashed } from "../sources/index.ts";
 import type { HashLocalInput, HashLocalOutcome, SourceSpec } from "../sources/index.ts";
 
 interface Waiter {
@@ -107,11 +107,10 @@ export class LocalDigests {
   async #outcomes(input: HashLocalInput, signal: AbortSignal): Promise<readonly HashLocalOutcome[]> {
     if (this.#workers.isReady) return await this.#run(input, signal);
     const recalled = recallLocal(input, QUICK_LOOK);
-    const rest = input.groups.filter((_, at) => typeof recalled[at] === "string");
-    if (rest.length === 0) return recalled as HashLocalOutcome[];
+    const rest = unanswered(input, recalled);
+    if (rest.length === 0) return fillIn(recalled, []);
     const hasChanged = !recalled.includes("large");
-    const hashed = [...(await this.#walkRest({ ...input, groups: rest, hasChanged }, signal))];
-    return recalled.map((outcome) => (typeof outcome === "string" ? hashed.shift()! : outcome));
+    return fillIn(recalled, await this.#walkRest({ ...input, groups: rest, hasChanged }, signal));
   }
 
   #walkRest(input: HashLocalInput, signal: AbortSignal): readonly HashLocalOutcome[] | Promise<HashLocalOutcome[]> {

@@ -1,6 +1,5 @@
 // Digests that a step asked of a local folder, from one build to the next. They are given again without a walk when everything that they depended on
-// is as it was: no folder is read, no list hashed, each file is asked of the kernel once, by name. One file per folder, filter and step, written beside
-// and renamed; a missing, torn or foreign one answers nothing.
+// is as it was: no folder is read, no list hashed, each file is asked of the kernel once, by name. One file per folder, filter and step.
 
 import { hash } from "node:crypto";
 import * as fs from "node:fs";
@@ -10,7 +9,8 @@ import type { HashRequest } from "../../storage/snapshots/index.ts";
 import { canReadNames, NameReader } from "../../system/linux/index.ts";
 import { answersFile } from "../ports/index.ts";
 import type { SourceSpec } from "./local-tree.ts";
-import { isOnLocalDisk, type WalkRecord } from "./walk-record.ts";
+import { readMemory, writeMemory } from "./memory-file.ts";
+import type { WalkRecord } from "./walk-record.ts";
 
 const MAGIC = "SLWANSW1";
 const NUMBERS = 5;
@@ -21,6 +21,7 @@ const NAME = 16;
 /** Of one folder: more than its builds have steps that read it. */
 const MAX_FILES = 32;
 
+/** What one step asked of one folder. */
 export class LocalAnswers {
   readonly #file: string;
   readonly #root: ByteString;
@@ -47,69 +48,47 @@ export class LocalAnswers {
    * @param byAddress names are read by the kernel where they lie; defaults to whether that can be done
    */
   recall(byAddress = canReadNames()): Digest[] | undefined {
-    let bytes: Buffer;
-    try {
-      bytes = fs.readFileSync(this.#file);
-    } catch {
-      return undefined;
-    }
-    const end = bytes.length - DIGEST;
-    const start = this.#head.length;
-    if (end < start || !bytes.subarray(0, start).equals(this.#head)) return undefined;
-    if (!hash("sha256", bytes.subarray(0, end), "buffer").equals(bytes.subarray(end))) return undefined;
-    const reader = new Reader(bytes, start);
+    const bytes = readMemory(this.#file, this.#head);
+    if (bytes === undefined) return undefined;
+    const reader = new Reader(bytes);
     const digests = Array.from({ length: reader.u32() }, () => reader.digest());
     try {
-      return isUnchanged(this.#root, reader, end, byAddress) ? digests : undefined;
+      return isUnchanged(this.#root, reader, byAddress) ? digests : undefined;
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       return undefined;
     }
   }
 
-  /** Remembers digests that a walk with this record gave; nothing where it could not tell a change of them later. */
+  /**
+   * Remembers digests that a walk with this record gave; nothing where times would not tell a change of them later, or where nothing can be kept.
+   * @throws other system errors.
+   */
   save(record: WalkRecord, digests: readonly Digest[]): void {
-    if (!record.isSure || !isOnLocalDisk(this.#root)) return;
-    try {
-      const body = Buffer.concat([this.#head, ...written(record, digests)]);
-      fs.mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
-      const temporary = `${this.#file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-      try {
-        fs.writeFileSync(temporary, Buffer.concat([body, hash("sha256", body, "buffer")]));
-        fs.renameSync(temporary, this.#file);
-      } catch (error) {
-        fs.rmSync(temporary, { force: true });
-        throw error;
-      }
-      this.#removeOldest();
-    } catch (error) {
-      // Without them the next build is slower, not wrong.
-      if (errnoOf(error) === undefined) throw error;
-    }
+    if (!record.isSure) return;
+    writeMemory(this.#file, this.#head, written(record, digests));
+    this.#removeOldest();
   }
 
   #removeOldest(): void {
     const dir = dirname(this.#file);
     const [own] = basename(this.#file).split("-");
-    const files = fs
-      .readdirSync(dir)
-      .filter((name) => name.startsWith(`${own}-`))
-      .map((name) => join(dir, name));
+    const names = fs.existsSync(dir) ? fs.readdirSync(dir) : [];
+    const files = names.filter((name) => name.startsWith(`${own}-`)).map((name) => join(dir, name));
     if (files.length <= MAX_FILES) return;
     const byAge = files
-      .map((file) => ({ file, usedMs: fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
-      .sort((one, two) => two.usedMs - one.usedMs);
+      .map((file) => ({ file, writtenMs: fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+      .sort((one, two) => two.writtenMs - one.writtenMs);
     for (const { file } of byAge.slice(MAX_FILES)) fs.rmSync(file, { force: true });
   }
 }
 
 class Reader {
   readonly bytes: Buffer;
-  at: number;
+  at = 0;
 
-  constructor(bytes: Buffer, at: number) {
+  constructor(bytes: Buffer) {
     this.bytes = bytes;
-    this.at = at;
   }
 
   u32(): number {
@@ -132,11 +111,11 @@ class Reader {
 }
 
 /** Compares every entry of the rest of the file with what is there now. @throws as node's fs. */
-function isUnchanged(root: ByteString, reader: Reader, end: number, byAddress: boolean): boolean {
+function isUnchanged(root: ByteString, reader: Reader, byAddress: boolean): boolean {
   const { bytes } = reader;
   const look = byAddress ? addressLooker(bytes) : nodeLooker(bytes);
   const found = Buffer.from(look.numbers.buffer);
-  while (reader.at < end) {
+  while (reader.at < bytes.length) {
     const start = reader.name();
     const path = bytes.toString("latin1", start, reader.at - 1);
     const folder = path === "" ? root : `${root}/${path}`;

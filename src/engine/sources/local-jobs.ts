@@ -43,13 +43,22 @@ export type HashLocalOutcome =
  * @throws CONTEXT_UNREADABLE when the folder itself can't be opened; `signal.reason` when aborted.
  */
 export function hashLocal(input: HashLocalInput, context: JobContext = directContext()): readonly HashLocalOutcome[] {
-  const recalled = input.hasChanged === true ? [] : recallLocal(input);
-  const rest = input.groups.filter((_, at) => typeof (recalled[at] ?? "") === "string");
-  if (rest.length === 0) return recalled as HashLocalOutcome[];
-  const hashed = [...hashGroups({ ...input, groups: rest }, context, Infinity).outcomes];
-  return input.groups.map(
-    (_, at) => (typeof (recalled[at] ?? "") === "string" ? hashed.shift()! : recalled[at]!) as HashLocalOutcome,
-  );
+  const recalled = input.hasChanged === true ? input.groups.map(() => "changed" as const) : recallLocal(input);
+  const rest = unanswered(input, recalled);
+  return rest.length === 0
+    ? fillIn(recalled, [])
+    : fillIn(recalled, hashGroups({ ...input, groups: rest }, context, Infinity).outcomes);
+}
+
+/** The groups that still have to be hashed. */
+export function unanswered({ groups }: HashLocalInput, recalled: readonly Recalled[]): HashLocalInput["groups"] {
+  return groups.filter((_, at) => typeof recalled[at] === "string");
+}
+
+/** What was recalled, with what the `unanswered` groups were hashed to, in their order. */
+export function fillIn(recalled: readonly Recalled[], hashed: readonly HashLocalOutcome[]): HashLocalOutcome[] {
+  const next = hashed.values();
+  return recalled.map((outcome) => (typeof outcome === "string" ? next.next().value! : outcome));
 }
 
 /**
@@ -74,6 +83,7 @@ export function recallLocal(input: HashLocalInput, filesAtMost = Infinity): read
   }
 }
 
+/** An outcome of an earlier build, or why there is none. */
 export type Recalled = HashLocalOutcome | "changed" | "large";
 
 /** What `hashLocalHere` found. */

@@ -1,15 +1,14 @@
-// Digests of a local folder's files from one build to the next: one compact file per folder, written beside and renamed.
+// Digests of a local folder's files from one build to the next: one compact file per folder.
 // A digest holds while device, inode, size, mtime and ctime are the same; ctime covers modes and attributes. Files changed
 // shortly before they were read are not remembered: a change in the same tick of the clock would go unseen.
-// A missing, torn or foreign cache file is an empty one. Records lie in the order of the walk that wrote them, which the next walk mostly
+// Records lie in the order of the walk that wrote them, which the next walk mostly
 // repeats: then nothing but the next record is looked at.
 
-import { createHash, hash } from "node:crypto";
 import * as fs from "node:fs";
-import { dirname } from "node:path";
-import { byteString, type ByteString, type Digest, errnoOf } from "../../base/index.ts";
+import { byteString, type ByteString, type Digest } from "../../base/index.ts";
 import { contextMemoryFile } from "../ports/index.ts";
-import { racyMs } from "./walk-record.ts";
+import { ChangeClock } from "./change-clock.ts";
+import { readMemory, writeMemory } from "./memory-file.ts";
 
 const MAGIC = "SLWSTAT2";
 const KEY = 5 * 8;
@@ -28,15 +27,14 @@ export class StatCache {
   readonly #asked: ByteString[] = [];
   #found = 0;
   readonly #new = new Map<ByteString, Buffer>();
-  /** Files that changed later are not remembered. */
-  readonly #sureMs: number;
+  readonly #clock: ChangeClock;
   #changed = false;
 
   private constructor(file: string, root: ByteString) {
     this.#file = file;
     this.#root = root;
-    this.#sureMs = Date.now() - racyMs(root);
-    this.#bytes = load(file, root);
+    this.#clock = new ChangeClock(root);
+    this.#bytes = readMemory(file, header(root)) ?? Buffer.alloc(0);
   }
 
   /** @param dir where the caches are; @param root the folder whose files are remembered, as a real path */
@@ -80,7 +78,7 @@ export class StatCache {
   /** Remembers a digest that was computed after `stat` was taken. */
   add(path: ByteString, stat: fs.Stats, digest: Digest): void {
     this.#changed = true;
-    if (Math.max(stat.ctimeMs, stat.mtimeMs) > this.#sureMs) return;
+    if (this.#clock.isRacy(stat)) return;
     setKey(stat);
     this.#new.set(path, Buffer.concat([key, Buffer.from(digest.slice("sha256:".length), "hex")]));
   }
@@ -89,7 +87,7 @@ export class StatCache {
   save(): void {
     // What changed too lately to be remembered is no reason to write all the rest again; a first file tells that the folder was read.
     if (!this.#changed || (this.#new.size === 0 && this.#bytes.length > 0)) return;
-    const parts: Buffer[] = [header(this.#root)];
+    const parts: Buffer[] = [];
     const write = (path: ByteString, record: Buffer): void => {
       const name = Buffer.from(path, "latin1");
       const size = Buffer.alloc(2);
@@ -110,34 +108,8 @@ export class StatCache {
     // Files that are gone are not told from files that were not looked at; a cache that is mostly such starts afresh.
     const isMostlyAsked = old.size <= 2 * (this.#new.size + this.#found) + MANY;
     if (isMostlyAsked) for (const path of old.keys()) if (!asked.has(path)) writeOld(path);
-    const body = Buffer.concat(parts);
-    const sum = createHash("sha256").update(body).digest();
-    const temporary = `${this.#file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-    try {
-      fs.mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
-      fs.writeFileSync(temporary, Buffer.concat([body, sum]));
-      fs.renameSync(temporary, this.#file);
-    } catch (error) {
-      fs.rmSync(temporary, { force: true });
-      // Without the cache the next build is slower, not wrong.
-      if (!["ENOSPC", "EROFS", "EACCES", "EDQUOT", "ENOENT"].includes(errnoOf(error) ?? "")) throw error;
-    }
+    writeMemory(this.#file, header(this.#root), parts);
   }
-}
-
-/** The records of a cache file; none where it is not whole. */
-function load(file: string, root: ByteString): Buffer {
-  let bytes: Buffer;
-  try {
-    bytes = fs.readFileSync(file);
-  } catch {
-    return Buffer.alloc(0);
-  }
-  const start = header(root);
-  const end = bytes.length - 32;
-  if (end < start.length || !bytes.subarray(0, start.length).equals(start)) return Buffer.alloc(0);
-  if (!hash("sha256", bytes.subarray(0, end), "buffer").equals(bytes.subarray(end))) return Buffer.alloc(0);
-  return bytes.subarray(start.length, end);
 }
 
 function placesOf(records: Buffer): Map<ByteString, number> {

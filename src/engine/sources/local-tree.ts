@@ -72,7 +72,7 @@ export interface LocalTreeOptions {
   readonly hashedAtNs?: bigint | undefined;
   /** Most bytes of files that are read for digests. Defaults to any number. */
   readonly readAtMost?: number | undefined;
-  /** Whether `recordOf` is going to be asked. Defaults to false. */
+  /** Whether `recorded` is going to be asked for records. Defaults to false. */
   readonly isRecorded?: boolean | undefined;
 }
 

@@ -127,13 +127,18 @@ void test("the stat cache: unchanged files are not read, changed and recent ones
   assert.equal(first.find("old", aged("old")), undefined);
   first.add("old", aged("old"), digest as never);
   first.add("sub/\u00ff", aged("sub/file"), digest as never);
-  first.add("recent", Object.assign(stat("recent"), { ctimeMs: Date.now() }), digest as never);
+  const changed = (ctimeMs: number) => Object.assign(aged("recent"), { ctimeMs });
+  first.add("recent", changed(Date.now() + 0.5), digest as never);
+  // A clock that knows no parts of seconds may not have ticked yet.
+  first.add("whole", changed(Math.floor(Date.now() / 1000) * 1000), digest as never);
+  first.add("fine", changed(Date.now() - 500.5), digest as never);
   first.save();
   assert.equal(fs.readdirSync(cacheDir).length, 1);
   const second = StatCache.open(cacheDir, root);
   assert.equal(second.find("old", aged("old")), digest);
   assert.equal(second.find("sub/\u00ff", aged("sub/file")), digest);
-  assert.equal(second.find("recent", stat("recent")), undefined);
+  for (const path of ["recent", "whole"]) assert.equal(second.find(path, stat("recent")), undefined);
+  assert.ok(fs.readFileSync(join(cacheDir, fs.readdirSync(cacheDir)[0]!)).includes("fine"));
   assert.equal(second.find("old", Object.assign(aged("old"), { ctimeMs: 1000.001 })), undefined);
   assert.equal(second.find("old", Object.assign(aged("old"), { ino: 5 })), undefined);
   // What one build's filter hides is not forgotten by it.

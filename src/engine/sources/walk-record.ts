@@ -3,29 +3,7 @@
 
 import * as fs from "node:fs";
 import { type ByteString, fsPath } from "../../base/index.ts";
-
-/**
- * File systems of this machine's own: their folders change their times with their names, and times come from the kernel's clock, which ticks at least every
- * hundredth of a second. ext, XFS, Btrfs, tmpfs, overlay, ZFS, F2FS, bcachefs. Unions and networks may show other folders' times and other clocks'.
- */
-const LOCAL = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1, 0xf2f52010, 0xca451a4e]);
-
-/** Whether a folder is on a file system whose times can be relied on. */
-export function isOnLocalDisk(root: ByteString): boolean {
-  try {
-    return LOCAL.has(fs.statfsSync(fsPath(root)).type);
-  } catch {
-    return false;
-  }
-}
-
-/**
- * What changed later than this before it was read may change again unseen, within one tick of the clock. Ten ticks of a local disk's; elsewhere more than the coarsest,
- * FAT's, which is also something for a server's clock that goes wrong.
- */
-export function racyMs(root: ByteString): number {
-  return isOnLocalDisk(root) ? 100 : 2000;
-}
+import { ChangeClock } from "./change-clock.ts";
 
 /** Names of a folder with the numbers of each: device, inode, size, mtime and ctime in milliseconds. */
 export interface RecordedFolder {
@@ -37,19 +15,19 @@ export class WalkRecord {
   /** By folder; the folder itself is the name `.` in it. Those above come before those below. */
   readonly folders = new Map<ByteString, RecordedFolder>();
   readonly #root: ByteString;
-  /** What changed later is not to be trusted. */
-  readonly #sureMs: number;
+  readonly #clock: ChangeClock;
   #device: number | undefined;
-  #isSure = true;
+  #isSure: boolean;
 
-  constructor(root: ByteString, sureMs = Date.now() - racyMs(root)) {
+  constructor(root: ByteString, clock = new ChangeClock(root)) {
     this.#root = root;
-    this.#sureMs = sureMs;
+    this.#clock = clock;
+    this.#isSure = clock.isLocal;
   }
 
   /** A record that begins with what this one has so far. */
   copy(): WalkRecord {
-    const copy = new WalkRecord(this.#root, this.#sureMs);
+    const copy = new WalkRecord(this.#root, this.#clock);
     for (const [dir, { names, numbers }] of this.folders)
       copy.folders.set(dir, { names: [...names], numbers: [...numbers] });
     copy.#device = this.#device;
@@ -57,7 +35,7 @@ export class WalkRecord {
     return copy;
   }
 
-  /** Whether nothing changed so late that a later change could look the same, and every folder is on the root's file system. */
+  /** Whether times tell of every later change: nothing changed too late for that, and every folder is on the root's file system, which can be relied on. */
   get isSure(): boolean {
     return this.#isSure;
   }
@@ -78,7 +56,7 @@ export class WalkRecord {
   }
 
   #add(dir: ByteString, name: ByteString, stat: fs.Stats): void {
-    if (Math.max(stat.mtimeMs, stat.ctimeMs) > this.#sureMs) this.#isSure = false;
+    if (this.#clock.isRacy(stat)) this.#isSure = false;
     let folder = this.folders.get(dir);
     if (folder === undefined) this.folders.set(dir, (folder = { names: [], numbers: [] }));
     folder.names.push(name);

@@ -140,7 +140,7 @@ function ownSize(host: UsageHost, ref: RefRow, byId: ReadonlyMap<string, RefRow>
   return size;
 }
 
-/** Removes records until the policy is met, and all that is garbage then. Stops between records when aborted. */
+/** Removes records until the policy is met, and all that is garbage then. Stops between batches of a hundred when aborted. */
 export async function pruneRecords(
   host: UsageHost,
   policy: PrunePolicy,
@@ -151,7 +151,7 @@ export async function pruneRecords(
   await collectGarbage(host, policy.all);
 }
 
-/** Removes records until the policy is met; each is reported as it goes. Stops between records when aborted. */
+/** Removes records until the policy is met; each is reported as it goes. Stops between batches of a hundred when aborted. */
 export async function removeByPolicy(
   host: UsageHost,
   policy: PrunePolicy,
