@@ -10,6 +10,7 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MemoryRegistry } from "../../src/distribution/index.ts";
 import { DockerPeer, withoutClassicDocker, withoutDocker } from "../integration/peers.ts";
+import { exitOf } from "./children.ts";
 import { program, Project } from "./project.ts";
 
 const BASE = "FROM scratch AS base\nCOPY busybox /bin/busybox\nENV PATH=/bin\n";
@@ -318,8 +319,7 @@ async function suite(t: TestContext, client: Client, registry: string): Promise<
       seen += String(chunk);
       if (!child.killed && /RUN \["\/bin\/busybox","sh","-c","busybox sleep 600"\]/.test(seen)) child.kill("SIGINT");
     }
-    const [code] = child.exitCode === null ? await once(child, "exit") : [child.exitCode];
-    assert.equal(code, 130, seen);
+    assert.equal(await exitOf(child), 130, seen);
   });
 
   await t.test("a builder that is not there", async () => {

@@ -11,6 +11,7 @@ import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { containersConformance } from "../../src/running/projects/containers-conformance.ts";
 import { openContainers } from "../../src/running/containers/index.ts";
+import { exitOf, until } from "./children.ts";
 import { Project, program } from "./project.ts";
 
 const REGISTRY = "127.0.0.1:5000";
@@ -45,7 +46,7 @@ afterEach(() => {
 
 after(async () => {
   registry.kill();
-  await once(registry, "exit");
+  await exitOf(registry);
   project[Symbol.dispose]();
 });
 
@@ -85,14 +86,6 @@ function names(...argv: string[]): string[] {
   return slipway(...argv)
     .stdout.split("\n")
     .filter((each) => each !== "");
-}
-
-async function until(met: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    if (met()) return;
-    await sleep(100);
-  }
-  throw new Error("it did not come to that");
 }
 
 /** A folder with these files. */
@@ -187,8 +180,7 @@ test("Ctrl-C stops all, a second one kills who does not stop", async () => {
   child.kill("SIGINT");
   await until(() => state("interrupt", "good") === "exited");
   child.kill("SIGINT");
-  const [code] = (await once(child, "exit")) as [number];
-  assert.equal(code, 130, output());
+  assert.equal(await exitOf(child), 130, output());
   assert.match(output(), /Gracefully stopping\.\.\. \(press Ctrl\+C again to force\)/);
   assert.equal(state("interrupt", "bad"), "exited");
 });
@@ -198,7 +190,7 @@ test("a command that is killed leaves its containers to run, and the next one fi
   const { child } = start(cwd, "up");
   await until(() => state("killed", "one") === "running");
   child.kill("SIGKILL");
-  await once(child, "exit");
+  await exitOf(child);
   assert.equal(state("killed", "one"), "running");
   const again = slipwayIn(cwd, {}, "compose", "up", "-d");
   assert.match(again.stderr, / Container killed-one-1 {2}Running\n/);
@@ -295,7 +287,7 @@ test("watched files are copied into the container", async () => {
     slipwayIn(cwd, {}, "compose", "exec", "-T", "one", "sh", "-c", "cat /app/a.txt; ls /app").stdout;
   await until(() => content() === "two\na.txt\n");
   child.kill("SIGINT");
-  await once(child, "exit");
+  await exitOf(child);
 });
 
 test("health that never comes, in a time that is given", () => {

@@ -3,12 +3,12 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import bcrypt from "bcryptjs";
 import { DockerPeer, withoutBuildx, withoutDocker } from "../integration/peers.ts";
+import { exitOf, until } from "./children.ts";
 import { DaemonPeer, RegistryPeer } from "./daemon-peer.ts";
 import { Project } from "./project.ts";
 import { checkLayout, leftovers } from "./store-inspection.ts";
@@ -486,11 +486,14 @@ target "two" {
     const child = daemon.spawnBuildx(["--builder", "ours", ...args]);
     let output = "";
     child.stderr!.on("data", (chunk: Buffer) => (output += chunk.toString()));
-    while (!/RUN sleep 4/.test(output)) await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(
+      () => output.includes("RUN sleep 4"),
+      () => output,
+    );
     const other = daemon.buildx(args);
     await new Promise((resolve) => setTimeout(resolve, 1500));
     child.kill("SIGKILL");
-    await once(child, "exit");
+    await exitOf(child);
     const { code, output: said } = await other;
     assert.equal(code, 0, said);
     assert.match(said, /\d 6\n#\d+ [\d.]+ together/);
@@ -501,10 +504,13 @@ target "two" {
     const child = daemon.spawnBuildx(["--builder", "ours", "build", "--no-cache", slow]);
     let output = "";
     child.stderr!.on("data", (chunk: Buffer) => (output += chunk.toString()));
-    while (!/RUN sleep 30/.test(output)) await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(
+      () => output.includes("RUN sleep 30"),
+      () => output,
+    );
     const other = build(context("RUN sleep 1 && echo undisturbed\n"), "--no-cache");
     child.kill("SIGKILL");
-    await once(child, "exit");
+    await exitOf(child);
     assert.match(await other, /undisturbed/);
   });
 });

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -11,8 +10,9 @@ import { Channel, serviceClient } from "../../src/system/rpc/index.ts";
 import { Duplex } from "node:stream";
 import type { Readable, Writable } from "node:stream";
 import { withoutBuildx } from "../integration/peers.ts";
+import { exitOf, until } from "./children.ts";
 import { DaemonPeer, freePort } from "./daemon-peer.ts";
-import { Project, program } from "./project.ts";
+import { type Outcome, Project, program } from "./project.ts";
 
 const skip = withoutBuildx() || (process.getuid?.() === 0 ? false : "steps need root here");
 
@@ -150,7 +150,14 @@ await suite("starting and ending", { skip }, () => {
       'FROM scratch\nCOPY busybox /bin/busybox\nRUN ["/bin/busybox", "sh", "-c", "/bin/busybox sleep 3; echo to the end"]\n',
     );
     const building = daemon.buildx(["build", "--no-cache", dir]);
-    while (!(await daemon.buildx(["history", "ls"])).output.includes("Running")) continue;
+    // What became of the build, should it end before it was seen to run.
+    let end: Outcome | undefined;
+    void building.then((outcome) => (end = outcome));
+    await until(
+      async () => end !== undefined || (await daemon.buildx(["history", "ls"])).output.includes("Running"),
+      () => daemon.log,
+    );
+    assert.equal(end, undefined, `the build was over before it was seen to run: ${end?.output}`);
     const stopped = daemon.stop();
     const { code, output } = await building;
     assert.equal(code, 0, output);
@@ -169,8 +176,7 @@ await suite("starting and ending", { skip }, () => {
       assert.equal(record.length, 1);
     }
     child.stdin.end();
-    const [code] = (await once(child, "exit")) as [number | null];
-    assert.equal(code, 0);
+    assert.equal(await exitOf(child), 0);
   });
 
   test("a socket that systemd hands over", { skip: process.getuid?.() === 0 ? false : "needs root" }, async () => {
@@ -194,8 +200,10 @@ await suite("starting and ending", { skip }, () => {
     });
     let said = "";
     child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
-    while (!said.includes("listening") && child.exitCode === null)
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(
+      () => said.includes("listening") || child.exitCode !== null || child.signalCode !== null,
+      () => said,
+    );
     assert.match(said, /listening on fd:\/\/3/);
     {
       await using channel = await Channel.dial({ kind: "unix", path: socket });
@@ -203,8 +211,7 @@ await suite("starting and ending", { skip }, () => {
       assert.equal(buildkitVersion?.package, "slipway");
     }
     child.kill("SIGTERM");
-    const [code] = (await once(child, "exit")) as [number | null];
-    assert.equal(code, 0, said);
+    assert.equal(await exitOf(child), 0, said);
   });
 });
 
