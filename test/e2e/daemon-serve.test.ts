@@ -12,7 +12,7 @@ import type { Readable, Writable } from "node:stream";
 import { withoutBuildx } from "../integration/peers.ts";
 import { exitOf, until } from "./children.ts";
 import { DaemonPeer, freePort } from "./daemon-peer.ts";
-import { type Outcome, Project, program } from "./project.ts";
+import { Project, program } from "./project.ts";
 
 const skip = withoutBuildx() || (process.getuid?.() === 0 ? false : "steps need root here");
 
@@ -149,18 +149,22 @@ await suite("starting and ending", { skip }, () => {
     const dir = project.context(
       'FROM scratch\nCOPY busybox /bin/busybox\nRUN ["/bin/busybox", "sh", "-c", "/bin/busybox sleep 3; echo to the end"]\n',
     );
-    const building = daemon.buildx(["build", "--no-cache", dir]);
-    // What became of the build, should it end before it was seen to run.
-    let end: Outcome | undefined;
-    void building.then((outcome) => (end = outcome));
+    const building = daemon.spawnBuildx(["--builder", "ours", "build", "--no-cache", dir]);
+    let output = "";
+    building.stderr!.on("data", (chunk: Buffer) => (output += chunk.toString()));
     await until(
-      async () => end !== undefined || (await daemon.buildx(["history", "ls"])).output.includes("Running"),
+      () => /RUN \[/.test(output) || building.exitCode !== null,
+      () => output,
+    );
+    const stopped = daemon.stop();
+    await until(
+      () => daemon.log.includes("draining"),
       () => daemon.log,
     );
-    assert.equal(end, undefined, `the build was over before it was seen to run: ${end?.output}`);
-    const stopped = daemon.stop();
-    const { code, output } = await building;
-    assert.equal(code, 0, output);
+    const late = await daemon.buildx(["build", "--no-cache", dir]);
+    assert.equal(late.code, 1, late.output);
+    assert.match(late.output, /about to end and takes no more builds/);
+    assert.equal(await exitOf(building), 0, output);
     assert.match(output, /to the end/);
     assert.equal(await stopped, 0);
   });
