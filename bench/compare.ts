@@ -79,6 +79,29 @@ export async function compare(args: readonly string[], program: string): Promise
     }
   }
   const results: WorkloadResult[] = [];
+  const out = values.out ?? "bench-results";
+  let plots: readonly Curve[] = [];
+  // After each workload, so that a run that does not come to its end leaves what it measured.
+  const write = (): Report => {
+    const report: Report = {
+      machine: {
+        processors: cpus().length,
+        model: cpus()[0]?.model ?? "unknown",
+        memoryBytes: totalmem(),
+        kernel: release(),
+        loads: [loadBefore, loadavg()[0]!],
+        date: new Date().toISOString().slice(0, 10),
+      },
+      rounds,
+      workloads: results,
+      missingPeers: missing,
+    };
+    mkdirSync(out, { recursive: true });
+    writeFileSync(join(out, "report.json"), JSON.stringify({ ...report, curves: plots }, undefined, 1));
+    writeFileSync(join(out, "report.html"), page(report, plots));
+    writeFileSync(join(out, "report.md"), `${markdown(report)}\n`);
+    return report;
+  };
   for (const workload of asked) {
     console.log(`${workload.id}: ${workload.title}`);
     try {
@@ -87,31 +110,15 @@ export async function compare(args: readonly string[], program: string): Promise
       if (!(error instanceof Unsupported)) throw error;
       console.log(`  left out: ${error.message}`);
     }
+    write();
   }
-  const plots: readonly Curve[] = wants("scaling") ? await curves(lab, (line) => console.log(line)) : [];
-  const report: Report = {
-    machine: {
-      processors: cpus().length,
-      model: cpus()[0]?.model ?? "unknown",
-      memoryBytes: totalmem(),
-      kernel: release(),
-      loads: [loadBefore, loadavg()[0]!],
-      date: new Date().toISOString().slice(0, 10),
-    },
-    rounds,
-    workloads: results,
-    missingPeers: missing,
-  };
+  if (wants("scaling")) plots = await curves(lab, (line) => console.log(line));
+  const report = write();
   console.log(`\n${markdown(report)}`);
   for (const { title, unit, exponent, points } of plots)
     console.log(
       `\n${title}: exponent ${exponent.toFixed(2)} over ${points.map(({ size, cost }) => `${size} ${unit} ${cost.toFixed(0)} ms`).join(", ")}`,
     );
-  const out = values.out ?? "bench-results";
-  mkdirSync(out, { recursive: true });
-  writeFileSync(join(out, "report.json"), JSON.stringify({ ...report, curves: plots }, undefined, 1));
-  writeFileSync(join(out, "report.html"), page(report, plots));
-  writeFileSync(join(out, "report.md"), `${markdown(report)}\n`);
   console.log(`\nwritten: ${join(out, "report.json")}, report.html, report.md`);
 }
 

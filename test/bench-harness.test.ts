@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isHopeless } from "../bench/harness/rounds.ts";
 import { markdown, standingOf } from "../bench/harness/report.ts";
 import { page } from "../bench/harness/page.ts";
 import { fittedExponent, median } from "../bench/harness/statistics.ts";
 import { readSteps } from "../bench/harness/steps.ts";
-import type { Report, Sample, WorkloadResult } from "../bench/harness/types.ts";
+import type { Peer, Report, Sample, WorkloadResult } from "../bench/harness/types.ts";
 
 const sample = (wallMs: number, cpuMs?: number): Sample => ({
   wallMs,
@@ -47,6 +48,25 @@ test("the ratio is to the fastest peer that is not ours; our daemon stands in wh
   assert.equal(standingOf(result({ slipway: [50], "slipway-daemon": [100], fast: [] }, { ratio: 0.7 })).ratio, 0.5);
   assert.equal(standingOf(result({ slipway: [], fast: [100] }, { ratio: 0.7 })).isMet, undefined);
   assert.equal(standingOf(result({ slipway: [79] }, { ms: 80 })).isMet, true);
+});
+
+test("a peer that is far from the fastest is not asked again once that takes long; ours always are", () => {
+  const walls = {
+    slipway: [90_000],
+    "slipway-daemon": [90_000],
+    fast: [9000, 11_000],
+    slow: [24_000],
+    near: [22_000],
+    new: [],
+  };
+  const samples = new Map(Object.entries(walls).map(([id, ms]) => [{ id } as Peer, ms.map((each) => sample(each))]));
+  const hopeless = [...samples.keys()].filter((peer) => isHopeless(peer, samples)).map(({ id }) => id);
+  assert.deepEqual(hopeless, ["slow"]);
+  const quick = new Map([
+    [{ id: "fast" } as Peer, [sample(100)]],
+    [{ id: "slow" } as Peer, [sample(900)]],
+  ]);
+  assert.ok([...quick.keys()].every((peer) => !isHopeless(peer, quick)));
 });
 
 test("report and page say it, with names that are not theirs to write", () => {

@@ -7,6 +7,8 @@ import type { PeerResult, Report, Sample, WorkloadResult } from "./types.ts";
 /** A verdict on one workload. */
 export interface Standing {
   readonly ours: PeerResult | undefined;
+  /** Our daemon with the real buildx, where it is not what embedded is compared with. */
+  readonly daemon: PeerResult | undefined;
   readonly fastest: PeerResult | undefined;
   /** Ours to the fastest peer's, medians of wall time. */
   readonly ratio: number | undefined;
@@ -19,8 +21,9 @@ export interface Standing {
 export function standingOf({ peers, limit, target }: WorkloadResult): Standing {
   const measured = peers.filter(({ samples }) => samples.length > 0);
   const ours = measured.find(({ peer }) => peer === "slipway");
+  const ourDaemon = measured.find(({ peer }) => peer === "slipway-daemon");
   const others = measured.filter(({ peer }) => !peer.startsWith("slipway"));
-  const against = others.length > 0 ? others : measured.filter(({ peer }) => peer === "slipway-daemon");
+  const against = others.length > 0 ? others : measured.filter((each) => each === ourDaemon);
   const fastest = against.toSorted((one, other) => wall(one) - wall(other))[0];
   const ratio = ours === undefined || fastest === undefined ? undefined : wall(ours) / wall(fastest);
   const [ourCpu, theirCpu] = [cpu(ours), cpu(fastest)];
@@ -34,7 +37,8 @@ export function standingOf({ peers, limit, target }: WorkloadResult): Standing {
         : ratio === undefined
           ? undefined
           : ratio <= target.ratio;
-  return { ours, fastest, ratio, cpuRatio, limitRatio, isMet };
+  const daemon = ourDaemon === fastest ? undefined : ourDaemon;
+  return { ours, daemon, fastest, ratio, cpuRatio, limitRatio, isMet };
 }
 
 /** Markdown: the promises first, then every figure. */
@@ -69,14 +73,19 @@ export function roundsSaid({ rounds, workloads }: Pick<Report, "rounds" | "workl
 }
 
 function standingRow(workload: WorkloadResult): string[] {
-  const { ours, fastest, ratio, cpuRatio, isMet } = standingOf(workload);
+  const { ours, daemon, fastest, ratio, cpuRatio, isMet } = standingOf(workload);
+  const beside = daemon === undefined ? "" : `; our daemon with buildx ${spread(daemon.samples)}`;
+  const daemonRatio =
+    daemon === undefined || fastest === undefined ? "" : `; daemon ${(wall(daemon) / wall(fastest)).toFixed(2)}`;
   const { target } = workload;
   const wanted = target === undefined ? "" : "ms" in target ? `< ${target.ms} ms` : `≤ ${target.ratio}`;
   return [
     workload.title,
-    ours === undefined ? "" : spread(ours.samples),
+    ours === undefined ? "" : `${spread(ours.samples)}${beside}`,
     fastest === undefined ? "" : `${fastest.title} ${spread(fastest.samples)}`,
-    ratio === undefined ? "" : `${ratio.toFixed(2)}${cpuRatio === undefined ? "" : ` (${cpuRatio.toFixed(2)})`}`,
+    ratio === undefined
+      ? ""
+      : `${ratio.toFixed(2)}${cpuRatio === undefined ? "" : ` (${cpuRatio.toFixed(2)})`}${daemonRatio}`,
     wanted,
     isMet === undefined ? "" : isMet ? "met" : "**missed**",
   ];

@@ -13,6 +13,10 @@ export interface RoundOptions {
   readonly tell: (line: string) => void;
 }
 
+/** A peer that took longer than this, and many times what the fastest took, is not asked for another round. */
+const LONG_MS = 20_000;
+const MANY_TIMES = 2.5;
+
 /** A peer that fails is told, with its words, and left out of the rest of this workload; a failure of Slipway is thrown. */
 export async function runWorkload(
   workload: Workload,
@@ -54,7 +58,8 @@ async function runPrepared(
   for (const peer of asked) await guarded(peer, async () => workload.warm?.(peer, lab));
   for (let round = 0; round < rounds; round++) {
     const order = asked.map((_, at) => asked[(at + round) % asked.length]!);
-    for (const peer of order.filter((each) => !problems.has(each)))
+    const going = order.filter((each) => !problems.has(each) && !isHopeless(each, samples));
+    for (const peer of going)
       await guarded(peer, async () => {
         const sample = await workload.round(peer, lab, round);
         samples.get(peer)!.push(sample);
@@ -70,6 +75,18 @@ async function runPrepared(
     problem: problems.get(peer),
   }));
   return { id: workload.id, title: workload.title, target: workload.target, peers: results, limit };
+}
+
+/**
+ * Whether more rounds of a peer would tell nothing that anyone asks for: the table compares with the fastest, and a run of all has to end.
+ * Ours are always asked.
+ */
+export function isHopeless(peer: Peer, samples: ReadonlyMap<Peer, readonly Sample[]>): boolean {
+  const least = (each: Peer) => Math.min(...(samples.get(each) ?? []).map(({ wallMs }) => wallMs));
+  const others = [...samples.keys()].filter(({ id }) => !id.startsWith("slipway"));
+  if (!others.includes(peer) || samples.get(peer)!.length === 0) return false;
+  const own = least(peer);
+  return own > LONG_MS && own > MANY_TIMES * Math.min(...others.map(least));
 }
 
 function firstLines(text: string): string {
