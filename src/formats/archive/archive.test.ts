@@ -21,6 +21,7 @@ import {
   TarReader,
   whiteoutOf,
 } from "./index.ts";
+import { gzipLevelFor } from "./gzip-level.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "slipway-archive-"));
 after(() => fs.rmSync(dir, { recursive: true, force: true }));
@@ -237,6 +238,28 @@ async function decompressed(input: Buffer, compression: Compression): Promise<Bu
   return Buffer.concat(out);
 }
 
+void test("gzip: text is searched longer than programs, what is compressed hardly", async () => {
+  const source = Buffer.from(
+    "export function take(from: readonly string[]): string { return from[0] ?? ''; }\n".repeat(9000),
+  );
+  assert.equal(gzipLevelFor(source), 5);
+  assert.equal(gzipLevelFor(Buffer.alloc(1 << 20)), 5);
+  assert.equal(gzipLevelFor(Buffer.alloc(0)), 5);
+  assert.equal(gzipLevelFor(randomBytes(1 << 20)), 1);
+  // Half of its bytes spread evenly, half of them letters.
+  const program = randomBytes(1 << 20).map((byte, at) => (at % 2 === 0 ? byte : 97 + (byte % 16)));
+  assert.equal(gzipLevelFor(program), 3);
+  const given = async (level: number) => {
+    const out: Buffer[] = [];
+    const compressor = new Compressor({ compression: "gzip", level, write: (chunk) => void out.push(chunk) });
+    await compressor.push(source);
+    await compressor.finish();
+    return Buffer.concat(out);
+  };
+  assert.deepEqual(await given(5), await compressed(source, "gzip", 1 << 20, 1), "the level that was chosen");
+  assert.ok((await given(1)).length > (await given(9)).length, "a level that is given is kept");
+});
+
 for (const compression of ["gzip", "zstd"] as const) {
   void test(`${compression}: same bytes however it is cut and however many threads; other tools read it`, async () => {
     const words = Array.from({ length: 1_300_000 }, (_, index) => `${(index * 7919) % 10_007} `).join("");
@@ -245,6 +268,7 @@ for (const compression of ["gzip", "zstd"] as const) {
       Buffer.from("x"),
       Buffer.alloc(1 << 20),
       Buffer.concat([Buffer.from(words), randomBytes(1000)]),
+      Buffer.concat([randomBytes(3 << 20), Buffer.from(words.slice(0, 3 << 20)), Buffer.alloc(1 << 20)]),
     ]) {
       const one = await compressed(input, compression, 1 << 20, 1);
       assert.ok(one.equals(await compressed(input, compression, 100_003, 7)));

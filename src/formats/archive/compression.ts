@@ -6,6 +6,7 @@
 import { constants, crc32, createGunzip, createZstdDecompress, deflateRaw, zstdCompress } from "node:zlib";
 import { pipeline, type Readable } from "node:stream";
 import { BuildError } from "../../base/index.ts";
+import { gzipLevelFor } from "./gzip-level.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
 
@@ -28,17 +29,13 @@ export function detectCompression(start: Uint8Array): Compression | "bzip2" | "x
   return "none";
 }
 
-/**
- * Default levels. gzip 5 with {@link MEM_LEVEL} makes layers as small as zlib's own default does, 6 with 8, to a tenth of a percent, in a
- * fifth to a third less time.
- */
-export const DEFAULT_LEVEL: Readonly<Record<"gzip" | "zstd", number>> = { gzip: 5, zstd: 3 };
+const ZSTD_LEVEL = 3;
 /** Tables of zlib: the largest, which are faster to search and let blocks be longer, for 256 KiB a piece that is worked on. */
 const MEM_LEVEL = 9;
 
 export interface CompressorOptions {
   readonly compression: "gzip" | "zstd";
-  /** gzip 0-9, zstd 1-19. */
+  /** gzip 0-9, by default what each piece is worth ({@link gzipLevelFor}); zstd 1-19, by default 3. */
   readonly level?: number | undefined;
   /** Pieces worked on at once. Defaults to 4, as many as the thread pool has threads. */
   readonly parallel?: number | undefined;
@@ -95,9 +92,11 @@ export class Compressor {
     if (this.#jobs.length >= (this.#options.parallel ?? 4)) await this.#drainOne();
     const buffer = this.#piece ?? Buffer.alloc(0);
     const data = buffer.subarray(0, this.#filled);
-    const level = this.#options.level ?? DEFAULT_LEVEL[this.#options.compression];
+    const { level } = this.#options;
     const isGzip = this.#options.compression === "gzip";
-    const done = isGzip ? deflatePiece(data, level, this.#window, last) : zstdPiece(data, level);
+    const done = isGzip
+      ? deflatePiece(data, level ?? gzipLevelFor(data), this.#window, last)
+      : zstdPiece(data, level ?? ZSTD_LEVEL);
     // A failure is reported when its turn comes.
     done.catch(() => undefined);
     this.#jobs.push({ data: buffer, done });

@@ -1,4 +1,4 @@
-export { Compressor, decompress, DEFAULT_LEVEL, detectCompression } from "./compression.ts";
+export { Compressor, decompress, detectCompression } from "./compression.ts";
 export type { Compression, CompressorOptions } from "./compression.ts";
 export { NO_XATTRS, plainEntry } from "./entry.ts";
 export type { EntryType, TarEntry } from "./entry.ts";
