@@ -14,6 +14,7 @@ import { benchDaemon } from "./daemon/run.ts";
 import { fleetTable } from "./fleet/run.ts";
 import { best, inTurns, mb, minus, run, times } from "./measure.ts";
 import type { Run } from "./measure.ts";
+import { hasProgram } from "./peers/programs.ts";
 
 const home = join(import.meta.dirname, "..");
 const slipway = join(home, "slipway");
@@ -149,10 +150,6 @@ function compareCopy(what: string, dir: string): void {
     },
   );
   row(what, minus(ours, base), { name: "cp -a", run: cp }, "< 1.5x");
-}
-
-function hasProgram(name: string): boolean {
-  return spawnSync("sh", ["-c", `command -v ${name}`]).status === 0;
 }
 
 function bareRuntime(name: string): Run {

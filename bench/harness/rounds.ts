@@ -56,10 +56,14 @@ async function runPrepared(
     return why === undefined;
   });
   for (const peer of asked) await guarded(peer, async () => workload.warm?.(peer, lab));
+  const dropped = new Set<Peer>();
   for (let round = 0; round < rounds; round++) {
     const order = asked.map((_, at) => asked[(at + round) % asked.length]!);
-    const going = order.filter((each) => !problems.has(each) && !isHopeless(each, samples));
-    for (const peer of going)
+    for (const peer of order.filter((each) => !dropped.has(each) && isHopeless(each, samples))) {
+      dropped.add(peer);
+      tell(`  ${peer.title}: far behind the fastest, not asked again`);
+    }
+    for (const peer of order.filter((each) => !problems.has(each) && !dropped.has(each)))
       await guarded(peer, async () => {
         const sample = await workload.round(peer, lab, round);
         samples.get(peer)!.push(sample);

@@ -4,9 +4,18 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** The exit code of a process, now or once it has ended; null where a signal ended it. */
-export async function exitOf(child: ChildProcess): Promise<number | null> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+export function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+/** The exit code of a process, now or once it has ended; null where a signal ended it. @throws after `ms`, when it has been killed. */
+export async function exitOf(child: ChildProcess, ms = 120_000): Promise<number | null> {
+  if (hasEnded(child)) return child.exitCode;
+  let late = false;
+  const killer = setTimeout(() => (late = child.kill("SIGKILL")), ms);
+  await once(child, "exit");
+  clearTimeout(killer);
+  if (late) throw new Error(`${child.spawnargs.join(" ")} had to be killed after ${ms / 1000} s`);
   return child.exitCode;
 }
 

@@ -8,6 +8,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildxProgram } from "../integration/peers.ts";
+import { exitOf, hasEnded, until } from "./children.ts";
 import { program, type Outcome, type Project } from "./project.ts";
 
 export interface DaemonPeerOptions {
@@ -39,13 +40,20 @@ export class DaemonPeer implements AsyncDisposable {
       stdio: ["ignore", "ignore", "pipe"],
     });
     const peer = new DaemonPeer(project, address, child);
-    for (let tries = 0; !peer.#output.includes("listening on"); tries++) {
-      if (child.exitCode !== null || tries > 600) throw new Error(`the daemon did not start: ${peer.#output}`);
-      await sleep(50);
+    try {
+      await until(
+        () => peer.#output.includes("listening on") || hasEnded(child),
+        () => `the daemon did not start: ${peer.#output}`,
+      );
+      if (hasEnded(child)) throw new Error(`the daemon did not start: ${peer.#output}`);
+      const made = await peer.buildxRaw(["create", "--driver", "remote", "--name", "ours", address]);
+      if (made.code !== 0) throw new Error(made.output);
+      return peer;
+    } catch (error) {
+      // Left alive it would keep the test's process, which then never fails.
+      await peer[Symbol.asyncDispose]();
+      throw error;
     }
-    const made = await peer.buildxRaw(["create", "--driver", "remote", "--name", "ours", address]);
-    if (made.code !== 0) throw new Error(made.output);
-    return peer;
   }
 
   /** What it said. */
@@ -96,15 +104,12 @@ export class DaemonPeer implements AsyncDisposable {
 
   /** Ends it as a service manager does; resolves with its exit code. */
   async stop(): Promise<number | null> {
-    if (this.process.exitCode !== null) return this.process.exitCode;
-    const ended = once(this.process, "exit");
     this.process.kill("SIGTERM");
-    const [code] = (await ended) as [number | null];
-    return code;
+    return await exitOf(this.process);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.process.exitCode !== null) return;
+    if (hasEnded(this.process)) return;
     const ended = once(this.process, "exit");
     this.process.kill("SIGTERM");
     const killer = setTimeout(() => this.process.kill("SIGKILL"), 10_000);

@@ -10,7 +10,7 @@ import { Channel, serviceClient } from "../../src/system/rpc/index.ts";
 import { Duplex } from "node:stream";
 import type { Readable, Writable } from "node:stream";
 import { withoutBuildx } from "../integration/peers.ts";
-import { exitOf, until } from "./children.ts";
+import { exitOf, hasEnded, until } from "./children.ts";
 import { DaemonPeer, freePort } from "./daemon-peer.ts";
 import { Project, program } from "./project.ts";
 
@@ -145,7 +145,7 @@ await suite("starting and ending", { skip }, () => {
   });
 
   test("SIGTERM lets a build end; a new one is not taken", async () => {
-    const daemon = await DaemonPeer.start(project);
+    await using daemon = await DaemonPeer.start(project);
     const dir = project.context(
       'FROM scratch\nCOPY busybox /bin/busybox\nRUN ["/bin/busybox", "sh", "-c", "/bin/busybox sleep 3; echo to the end"]\n',
     );
@@ -153,7 +153,7 @@ await suite("starting and ending", { skip }, () => {
     let output = "";
     building.stderr!.on("data", (chunk: Buffer) => (output += chunk.toString()));
     await until(
-      () => /RUN \[/.test(output) || building.exitCode !== null,
+      () => /RUN \[/.test(output) || hasEnded(building),
       () => output,
     );
     const stopped = daemon.stop();
@@ -174,6 +174,7 @@ await suite("starting and ending", { skip }, () => {
     const child = spawn(process.execPath, [program, "dial-stdio", "--addr", daemon.address], {
       stdio: ["pipe", "pipe", "inherit"],
     });
+    using _ended = { [Symbol.dispose]: () => void child.kill("SIGKILL") };
     {
       await using channel = Channel.over(duplexOf(child.stdout, child.stdin));
       const { record } = await serviceClient(control.Control, channel).listWorkers({});
@@ -202,10 +203,11 @@ await suite("starting and ending", { skip }, () => {
       env: { ...process.env, SLIPWAY_ROOT: project.state, SLIPWAY_NAMESPACE: "private" },
       stdio: ["ignore", "ignore", "pipe"],
     });
+    using _ended = { [Symbol.dispose]: () => void child.kill("SIGKILL") };
     let said = "";
     child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
     await until(
-      () => said.includes("listening") || child.exitCode !== null || child.signalCode !== null,
+      () => said.includes("listening") || hasEnded(child),
       () => said,
     );
     assert.match(said, /listening on fd:\/\/3/);
