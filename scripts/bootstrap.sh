@@ -84,10 +84,31 @@ need_supervisor() {
   (cd "$SLIPWAY_HOME" && "$SLIPWAY_NODE" scripts/native.ts >&2) || exit 1
 }
 
+# Whether a mount namespace may be made. All rights and no filter: it may; else it is tried, which takes as long as two more programs.
+may_unshare() {
+  if [ -r /proc/self/status ]; then
+    rights= filter=
+    while read -r name value _; do
+      case $name in
+        CapEff:) rights=$value ;;
+        Seccomp:) filter=$value ;;
+      esac
+    done </proc/self/status
+    # The kernel's files give a shell that reads letter by letter only their first: enough to tell a limit of none.
+    limit=
+    if [ -r /proc/sys/user/max_mnt_namespaces ]; then read -r limit </proc/sys/user/max_mnt_namespaces || :; fi
+    # CAP_SYS_ADMIN is bit 21.
+    case $limit/$filter/$rights in
+      [1-9]*/0/*[2367abef]?????) return 0 ;;
+    esac
+  fi
+  unshare -m true 2>/dev/null
+}
+
 # Runs a command in a mount namespace of its own when root, so that every mount vanishes with it.
 enter_and_exec() {
   # Root alone owns the root folder: asking id would be another program.
-  if [ -O / ] && [ -z "${SLIPWAY_NAMESPACE:-}" ] && command -v unshare >/dev/null 2>&1 && unshare -m true 2>/dev/null; then
+  if [ -O / ] && [ -z "${SLIPWAY_NAMESPACE:-}" ] && command -v unshare >/dev/null 2>&1 && may_unshare; then
     export SLIPWAY_NAMESPACE=private
     exec unshare -m --propagation slave -- "$@"
   fi

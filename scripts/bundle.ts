@@ -2,12 +2,23 @@
 // koffi stays outside: it finds its native part beside itself.
 
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { rolldown, type Plugin } from "rolldown";
 import { lazyRequires } from "./lazy-requires.ts";
 import { staticDescriptors } from "./static-descriptors.ts";
 
 const root = join(import.meta.dirname, "..");
+/** Two files instead of forty: what every command starts with, and what a build needs of the engine. The rest is loaded by those who need it. */
+const groups = [
+  { name: "start", test: /\/src\/cli\/start\.ts$/, priority: 2 },
+  {
+    name: "build",
+    test: /\/src\/(base|engine|formats|graph|storage|distribution|system|frontends\/(dockerfile|gateway)|service\/(session|builders|history)|cli\/progress)\/|\/node_modules\/@bufbuild\//,
+    priority: 1,
+    includeDependenciesRecursively: false,
+  },
+];
 const out = join(root, "dist");
 mkdirSync(out, { recursive: true });
 // The native program beside the bundle is made apart, by scripts/native.ts.
@@ -23,12 +34,15 @@ for (const [name, entry] of Object.entries({
     platform: "node",
     external: ["koffi"],
     logLevel: "warn",
-    plugins: [lazyMessages(), staticDescriptors()],
+    // Nobody imports the entries: what they export may be anything.
+    preserveEntrySignatures: false,
+    plugins: [lazyMessages(), ownWellKnownTypes(), staticDescriptors()],
     // No module that workers use does anything when it is merely imported, nor does the library of messages, which says so.
     treeshake: { moduleSideEffects: (id) => name === "slipway" && !id.includes("/@bufbuild/") },
   });
   const { output } = await bundle.generate({
     format: "cjs",
+    codeSplitting: name === "slipway" ? { groups } : true,
     entryFileNames: "[name].js",
     chunkFileNames: `${name}-[hash].js`,
     minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
@@ -36,13 +50,19 @@ for (const [name, entry] of Object.entries({
   await bundle.close();
   for (const file of output) {
     if (file.type !== "chunk") throw new Error(`the bundle of ${name} has more than code: ${file.fileName}`);
-    writeFileSync(join(out, file.fileName), lazyRequires(file.code, file.fileName));
+    writeFileSync(join(out, file.fileName), inAscii(lazyRequires(file.code, file.fileName)));
   }
 }
 // CommonJS, whatever the package around it is: importing a built-in module as ESM runs every getter of its exports, and `node:http` then
 // loads undici; requiring it does not. That and the module loader were a third of the time to the first step.
 writeFileSync(join(out, "package.json"), '{ "type": "commonjs" }\n');
 writeFileSync(join(out, ".stamp"), "");
+
+/** Text of one byte a character is read, hashed and scanned at twice the speed; one letter beyond ASCII doubles a whole file. */
+function inAscii(code: string): string {
+  if (/String\.raw`[^`]*[^\0-\x7f]/.test(code)) throw new Error("an escape would show in a String.raw");
+  return code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
 
 /**
  * Generated messages are made from their descriptors when they are loaded, a fifth of the way to a build's first step; most commands need two files of
@@ -60,4 +80,30 @@ function lazyMessages(): Plugin {
       return { code: [lazy, ...lines].join("\n"), moduleType: "js" };
     },
   };
+}
+
+/** Google's own messages come from one file that loads all of them; in the bundle a module loads those that it names. */
+function ownWellKnownTypes(): Plugin {
+  const dir = dirname(fileURLToPath(import.meta.resolve("@bufbuild/protobuf/wkt")));
+  const paths = globSync("**/*.js", { cwd: dir });
+  return {
+    name: "own-well-known-types",
+    transform: (code) => {
+      if (!code.includes("@bufbuild/protobuf/wkt")) return null;
+      const text = code.replace(/^import \{ ([^}]+) \} from "@bufbuild\/protobuf\/wkt";$/gm, (_, list: string) =>
+        list
+          .split(", ")
+          .map((name) => `import { ${name} } from ${JSON.stringify(definedBy(name))};`)
+          .join("\n"),
+      );
+      return { code: text, map: null };
+    },
+  };
+
+  function definedBy(name: string): string {
+    const defines = new RegExp(`^export (?:const|function) ${name}\\b`, "m");
+    const found = paths.map((path) => join(dir, path)).find((path) => defines.test(readFileSync(path, "utf8")));
+    if (found === undefined) throw new Error(`no file of @bufbuild/protobuf/wkt defines ${name}`);
+    return found;
+  }
 }

@@ -2,6 +2,7 @@
 // cli/command/system/events.go.
 
 import type { CommandDefinition } from "./command.ts";
+import { alignSpaces } from "./table.ts";
 
 const MANY = Number.POSITIVE_INFINITY;
 
@@ -15,7 +16,6 @@ export const top: CommandDefinition = {
   examples: [{ what: "Who runs in it", line: "slipway top web" }],
   async run({ args, shell, root }) {
     const { openContainers } = await import("../running/containers/index.ts");
-    const { alignSpaces } = await import("./table.ts");
     await using containers = await openContainers({ root });
     const options = args.slice(1);
     const { titles, processes } = await containers.top(args[0]!, options.length === 0 ? undefined : options);

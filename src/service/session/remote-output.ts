@@ -2,7 +2,6 @@
 // sent. Counterpart: moby/buildkit session/filesync CopyFileWriter, CopyToCaller.
 
 import { Writable } from "node:stream";
-import { filesync } from "../../formats/proto/index.ts";
 import { encodeBytesMessage, Metadata, settle } from "../../system/rpc/index.ts";
 import type { ClientCall } from "../../system/rpc/index.ts";
 import type { SessionConnection } from "./remote-connection.ts";
@@ -11,8 +10,7 @@ export const EXPORTER_HEADER = "buildkit-attachable-exporter-id";
 /** Go's gRPC takes messages of up to 4 MiB. */
 const MAX_CHUNK = 1024 * 1024;
 
-const method = filesync.FileSend.method.diffCopy;
-export const FILE_SEND = `/${method.parent.typeName}/${method.name}`;
+export const FILE_SEND = "/moby.filesync.v1.FileSend/DiffCopy";
 
 /** A stream into the client's file or pipe. The call starts with the first byte. */
 export class RemoteFile {

@@ -14,7 +14,7 @@ import type {
 } from "../../engine/index.ts";
 import { BuildError, parseDigest } from "../../base/index.ts";
 import type { Token, TokenRequest } from "../../distribution/index.ts";
-import { auth, type control, filesync, secrets, upload } from "../../formats/proto/index.ts";
+import { auth, type control, secrets } from "../../formats/proto/index.ts";
 import type { CacheMounts } from "../../storage/refs/index.ts";
 import { decodeBytesMessage, Metadata, RpcError, StatusCode } from "../../system/rpc/index.ts";
 import { RemoteAgent } from "./remote-agent.ts";
@@ -26,13 +26,12 @@ import { EXPORTER_HEADER, FILE_SEND, RemoteFile } from "./remote-output.ts";
 import type { FolderSync } from "./remote-sync.ts";
 import type { RemoteSessions } from "./remote-sessions.ts";
 
-const pathOf = (method: { readonly parent: { readonly typeName: string }; readonly name: string }) =>
-  `/${method.parent.typeName}/${method.name}`;
-const DIFF_COPY = pathOf(filesync.FileSync.method.diffCopy);
-const GET_SECRET = pathOf(secrets.Secrets.method.getSecret);
-const CREDENTIALS = pathOf(auth.Auth.method.credentials);
-const FETCH_TOKEN = pathOf(auth.Auth.method.fetchToken);
-const PULL = pathOf(upload.Upload.method.pull);
+// The names of the wire, spelled out: asking the schemas for them would load all of a session's messages in builds that have no session elsewhere.
+const DIFF_COPY = "/moby.filesync.v1.FileSync/DiffCopy";
+const GET_SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
+const CREDENTIALS = "/moby.filesync.v1.Auth/Credentials";
+const FETCH_TOKEN = "/moby.filesync.v1.Auth/FetchToken";
+const PULL = "/moby.upload.v1.Upload/Pull";
 
 export interface RemoteSessionHost {
   readonly sessions: RemoteSessions;
