@@ -6,9 +6,9 @@ import * as fs from "node:fs";
 import { BuildError, byteString, type ByteString, errnoOf, fsPath } from "../../base/index.ts";
 import { PatternMatcher } from "../../formats/patterns/index.ts";
 import { removeTree } from "../../storage/snapshots/index.ts";
-import { directContext, type Job, type JobContext } from "../../system/workers/index.ts";
+import { directContext, type JobContext } from "../../system/workers/index.ts";
 import { openSourceTree, type SourceSpec, type SourceTree } from "../sources/index.ts";
-import { Copier } from "./file-copy.ts";
+import { Copier, type LaterCopies } from "./file-copy.ts";
 import { fileError, pathError, translateError } from "./file-errors.ts";
 import { parseSymbolicMode } from "./file-mode.ts";
 import { type OwnerSpec, readOwner } from "./file-owner.ts";
@@ -68,10 +68,20 @@ export interface FileActionsInput {
   readonly sources: readonly SourceSpec[];
 }
 
+export interface FileActionsOptions {
+  /** Sources that are open already, by their index; the others are opened when an action asks for them. */
+  readonly sources?: Map<number, SourceTree>;
+  /** Takes what the caller is going to copy; absent: everything is copied. */
+  readonly later?: LaterCopies;
+}
+
 /** @throws FILE_OP with Go's texts, BAD_PATTERN, TAR_INVALID …; an AbortError. The tree is then half changed. */
-export async function runFileActions(input: FileActionsInput, context: JobContext = directContext()): Promise<void> {
+export async function runFileActions(
+  input: FileActionsInput,
+  context: JobContext = directContext(),
+  { sources = new Map<number, SourceTree>(), later }: FileActionsOptions = {},
+): Promise<void> {
   const destination = new Destination(input.destRoot);
-  const sources = new Map<number, SourceTree>();
   try {
     for (const action of input.actions) {
       switch (action.kind) {
@@ -83,7 +93,7 @@ export async function runFileActions(input: FileActionsInput, context: JobContex
             source = openSourceTree(spec);
             sources.set(action.source, source);
           }
-          await copyAction(source, destination, action, context);
+          await copyAction({ source, destination, action, context, later });
           break;
         }
         case "mkfile":
@@ -114,8 +124,6 @@ export const COPY_EVERYTHING: CopyAction = {
   dirCopyContents: true,
   createDestPath: true,
 };
-
-export const fileJobs: Readonly<Record<string, Job>> = { runFileActions };
 
 function metadataOf(action: Common): NewMetadata {
   return { owner: readOwner(action.owner), timeNs: action.timestampNs };
@@ -182,12 +190,35 @@ function removeOne(destination: Destination, path: string, allowNotFound: boolea
   removeTree({ path: destination.at(inner) });
 }
 
-async function copyAction(
-  source: SourceTree,
-  destination: Destination,
-  action: CopyAction,
-  context: JobContext,
-): Promise<void> {
+interface CopyRun {
+  readonly source: SourceTree;
+  readonly destination: Destination;
+  readonly action: CopyAction;
+  readonly context: JobContext;
+  readonly later?: LaterCopies | undefined;
+  readonly links?: LaterCopies["links"] | undefined;
+}
+
+/** What copies for an action. */
+export function copierOf({ source, destination, action, context, later, links }: CopyRun): Copier {
+  const { owner, timeNs } = metadataOf(action);
+  return new Copier({
+    source,
+    destination,
+    owner,
+    timeNs,
+    mode: modeOf(action),
+    include: action.includePatterns?.length ? new PatternMatcher(action.includePatterns) : undefined,
+    exclude: action.excludePatterns?.length ? new PatternMatcher(action.excludePatterns) : undefined,
+    replaceExisting: action.alwaysReplaceExistingDestPaths ?? false,
+    context,
+    later,
+    links,
+  });
+}
+
+async function copyAction(run: CopyRun): Promise<void> {
+  const { source, destination, action, context } = run;
   const src = cleanPath(action.src);
   const dest = cleanPath(action.dest);
   const metadata = metadataOf(action);
@@ -208,17 +239,7 @@ async function copyAction(
       throw fileError(`${src} not found`, "NotFound");
     }
   }
-  const copier = new Copier({
-    source,
-    destination,
-    owner: metadata.owner,
-    timeNs: metadata.timeNs,
-    mode: modeOf(action),
-    include: action.includePatterns?.length ? new PatternMatcher(action.includePatterns) : undefined,
-    exclude: action.excludePatterns?.length ? new PatternMatcher(action.excludePatterns) : undefined,
-    replaceExisting: action.alwaysReplaceExistingDestPaths ?? false,
-    context,
-  });
+  const copier = copierOf(run);
   for (const match of matches) {
     if (action.attemptUnpack && (await tryUnpack({ source, destination, match, dest, metadata }, context))) continue;
     copyOne({ source, destination, match, dest, metadata, action, copier });
@@ -268,7 +289,7 @@ function copyOne(copy: OneCopy & { readonly action: CopyAction; readonly copier:
   }
   const parent = contents && there === undefined ? target : parentOf(target);
   made.push(...makeDirs(destination, parent, dirMode, metadata));
-  copier.copy(from, target);
+  copier.copy(from, target, contents && there === undefined);
   // What was copied in has changed the times of folders made on the way.
   if (metadata.timeNs !== undefined) {
     for (const dir of made.toReversed())
@@ -287,7 +308,7 @@ function parentOf(path: ByteString): ByteString {
 }
 
 /** Absolute and clean, but a trailing `/` or `/.` stays: it says "this is a folder". */
-function cleanPath(path: string): string {
+export function cleanPath(path: string): string {
   const parts: string[] = [];
   for (const part of path.split("/")) {
     if (part === "..") parts.pop();

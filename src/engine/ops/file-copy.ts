@@ -7,7 +7,6 @@ import { type ByteString, errnoOf, fsPath, textOf } from "../../base/index.ts";
 import type { MatchInfo, PatternMatcher } from "../../formats/patterns/index.ts";
 import { removeTree } from "../../storage/snapshots/index.ts";
 import {
-  copyFileRange,
   getXattr,
   listXattrs,
   makeNode,
@@ -19,6 +18,7 @@ import {
 } from "../../system/linux/index.ts";
 import { type JobContext, throwIfAborted } from "../../system/workers/index.ts";
 import type { SourceTree } from "../sources/index.ts";
+import { copyContent } from "./file-content.ts";
 import { fileError, pathError } from "./file-errors.ts";
 import { type Destination, kindBits } from "./file-paths.ts";
 
@@ -33,6 +33,33 @@ export interface CopierOptions {
   readonly exclude: PatternMatcher | undefined;
   readonly replaceExisting: boolean;
   readonly context: JobContext;
+  /** Takes files of new folders that are to be copied later; absent: nothing is. */
+  readonly later?: LaterCopies | undefined;
+  /** What an earlier part of the same copy knows of files with more names. */
+  readonly links?: Map<string, ByteString> | undefined;
+}
+
+/** Files of one new folder that are not copied yet; paths as the trees have them. */
+export interface LaterFolder {
+  readonly from: ByteString;
+  readonly to: ByteString;
+  readonly names: readonly ByteString[];
+}
+
+/** What a folder gets once its files are there; no mode where it keeps the one that it has. */
+export interface LaterMetadata {
+  readonly to: ByteString;
+  readonly mode: number | undefined;
+  readonly atimeNs: bigint;
+  readonly mtimeNs: bigint;
+}
+
+/** What a copy has left to others. */
+export interface LaterCopies {
+  /** Where each file that has more names was copied to, by what names it. */
+  readonly links: Map<string, ByteString>;
+  readonly folders: LaterFolder[];
+  readonly metadata: LaterMetadata[];
 }
 
 /** One file or folder on its way. */
@@ -43,6 +70,8 @@ interface Item {
   readonly inner: ByteString;
   /** Whether a folder that is there already takes the source's metadata. */
   readonly overwrite: boolean;
+  /** Whether the folder is known to be empty, if it is one. */
+  readonly isEmpty?: boolean | undefined;
   readonly include: MatchInfo | undefined;
   readonly exclude: MatchInfo | undefined;
 }
@@ -60,51 +89,92 @@ const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
 const S_IFLNK = 0o120000;
 const S_IFSOCK = 0o140000;
-const SMALL = 256 * 1024;
-const buffer = Buffer.allocUnsafeSlow(SMALL);
 const NEW_FILE = fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_WRONLY | fs.constants.O_NOFOLLOW;
 
 export class Copier {
   readonly #o: CopierOptions;
-  readonly #links = new Map<string, ByteString>();
+  readonly #links: Map<string, ByteString>;
   readonly #parents: Parent[] = [];
   readonly #self = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 
   constructor(options: CopierOptions) {
     this.#o = options;
+    this.#links = options.links ?? options.later?.links ?? new Map<string, ByteString>();
   }
 
-  /** Copies what is at `from` to `to`; both are resolved, the parent of `to` is there. */
-  copy(from: ByteString, to: ByteString): void {
-    this.#copy({ from, to, inner: "", overwrite: false, include: undefined, exclude: undefined });
+  /** Copies what is at `from` to `to`; both are resolved, the parent of `to` is there; `isEmpty` where `to` is a folder just made. */
+  copy(from: ByteString, to: ByteString, isEmpty = false): void {
+    this.#copy({ from, to, inner: "", overwrite: false, isEmpty, include: undefined, exclude: undefined });
+  }
+
+  /** Copies what was left for later but what has more than one name or is no file: what is left then is returned. */
+  copyFiles({ from, to, names }: LaterFolder): LaterFolder {
+    const left = names.filter((name) => {
+      throwIfAborted(this.#o.context);
+      const item = itemOf(from, to, name);
+      const stat = this.#lstat(item.from);
+      if (kindBits(stat) !== S_IFREG || stat.nlink > 1n) return true;
+      this.#copyFile(item, stat, this.#o.destination.at(item.to));
+      return false;
+    });
+    return { from, to, names: left };
+  }
+
+  /** Copies what `copyFiles` has left; all of it has to come to one copier, which knows what it has copied under another name. */
+  copyRest({ from, to, names }: LaterFolder): void {
+    for (const name of names) {
+      const item = itemOf(from, to, name);
+      this.#copyNode(item, this.#lstat(item.from));
+    }
+  }
+
+  /** Gives a folder what it gets when its files are there. */
+  finish({ to, mode, atimeNs, mtimeNs }: LaterMetadata): void {
+    const target = fsPath(this.#o.destination.at(to));
+    if (mode !== undefined) fs.chmodSync(target, mode);
+    setTimes(target, atimeNs, mtimeNs);
+  }
+
+  #lstat(from: ByteString): fs.BigIntStats {
+    const stat = fs.lstatSync(fsPath(this.#sourcePath(from)), { bigint: true, throwIfNoEntry: false });
+    if (stat === undefined) throw pathError("lstat", from, "ENOENT");
+    return stat;
   }
 
   #copy(item: Item): void {
     throwIfAborted(this.#o.context);
     const { source, destination, include, exclude } = this.#o;
-    let wanted = true;
-    let excluded = false;
-    let infos: Pick<Item, "include" | "exclude"> = { include: undefined, exclude: undefined };
-    if (item.inner !== "" && (include !== undefined || exclude !== undefined)) {
-      const text = textOf(item.inner);
-      const included = include?.matchesUsingParentResults(text, item.include);
-      const left = exclude?.matchesUsingParentResults(text, item.exclude);
-      excluded = left?.matched === true;
-      wanted = included?.matched !== false && !excluded;
-      infos = { include: included?.info, exclude: left?.info };
-      if (!wanted && include === undefined && exclude?.hasExclusions !== true) return;
-    }
+    const { wanted, excluded, infos } = this.#judge(item);
+    if (!wanted && include === undefined && exclude?.hasExclusions !== true) return;
     const stat = source.stat(item.from);
     if (stat === undefined) throw pathError("lstat", item.from, "ENOENT");
-    const kind = kindBits(stat);
-    if (kind === S_IFDIR) {
+    if (kindBits(stat) === S_IFDIR) {
       this.#copyDir({ ...item, ...infos }, stat, wanted, excluded);
       return;
     }
     if (!wanted) return;
     this.#makeParents(item.overwrite);
-    const target = destination.at(item.to);
-    if (this.#o.replaceExisting && destination.stat(item.to) !== undefined) removeTree({ path: target });
+    if (this.#o.replaceExisting && destination.stat(item.to) !== undefined)
+      removeTree({ path: destination.at(item.to) });
+    this.#copyNode(item, stat);
+  }
+
+  /** What the patterns say. */
+  #judge(item: Item): { wanted: boolean; excluded: boolean; infos: Pick<Item, "include" | "exclude"> } {
+    const { include, exclude } = this.#o;
+    if (item.inner === "" || (include === undefined && exclude === undefined))
+      return { wanted: true, excluded: false, infos: { include: undefined, exclude: undefined } };
+    const text = textOf(item.inner);
+    const included = include?.matchesUsingParentResults(text, item.include);
+    const left = exclude?.matchesUsingParentResults(text, item.exclude);
+    const excluded = left?.matched === true;
+    const wanted = included?.matched !== false && !excluded;
+    return { wanted, excluded, infos: { include: included?.info, exclude: left?.info } };
+  }
+
+  #copyNode(item: Pick<Item, "from" | "to">, stat: fs.BigIntStats): void {
+    const target = this.#o.destination.at(item.to);
+    const kind = kindBits(stat);
     if (kind === S_IFREG) this.#copyFile(item, stat, target);
     else this.#copyOther(item, stat, kind, target);
   }
@@ -121,22 +191,38 @@ export class Copier {
       this.#makeParents(item.overwrite);
       created = this.#makeDir(item.to, stat, item.overwrite);
     }
+    const later: ByteString[] = [];
+    const canWait = this.#o.later !== undefined && wanted && (created || item.isEmpty === true);
     if (!excluded || exclude?.hasExclusions === true) {
       this.#parents.push(parent);
-      for (const { name } of source.list(item.from)) {
-        this.#copy({
-          from: item.from === "" ? name : `${item.from}/${name}`,
-          to: item.to === "" ? name : `${item.to}/${name}`,
+      for (const { name, kind } of source.list(item.from)) {
+        const inside: Item = {
+          ...itemOf(item.from, item.to, name),
           inner: item.inner === "" ? name : `${item.inner}/${name}`,
           overwrite: true,
           include: item.include,
           exclude: item.exclude,
-        });
+        };
+        if (!canWait || kind !== "other") this.#copy(inside);
+        else if (this.#judge(inside).wanted) later.push(name);
       }
       this.#parents.pop();
     }
-    if (created || (wanted && item.overwrite) || parent.late) this.#setDirMetadata(parent);
+    const hasOwnMetadata = created || (wanted && item.overwrite) || parent.late;
+    if (later.length > 0) this.#leave(parent, later, hasOwnMetadata);
+    else if (hasOwnMetadata) this.#setDirMetadata(parent);
     else if (wanted) this.#setTimes(destination.at(item.to), stat);
+  }
+
+  /** Leaves files of a folder for later, and what their coming would change of it. */
+  #leave({ from, to, stat }: Parent, names: readonly ByteString[], hasOwnMetadata: boolean): void {
+    const { folders, metadata } = this.#o.later!;
+    folders.push({ from, to, names });
+    const target = this.#o.destination.at(to);
+    if (hasOwnMetadata) this.#setOwner(from, target, stat);
+    const mode = hasOwnMetadata ? this.#modeOf(stat, true) : undefined;
+    const time = this.#o.timeNs;
+    metadata.push({ to, mode, atimeNs: time ?? stat.atimeNs, mtimeNs: time ?? stat.mtimeNs });
   }
 
   /** Folders that were only passed through so far get made when something inside is copied. */
@@ -164,14 +250,19 @@ export class Copier {
 
   #setDirMetadata({ from, to, stat }: Parent): void {
     const target = this.#o.destination.at(to);
-    const owner = this.#ownerOf(stat);
-    tryOwn(() => fs.lchownSync(fsPath(target), owner.uid, owner.gid));
+    this.#setOwner(from, target, stat);
     fs.chmodSync(fsPath(target), this.#modeOf(stat, true));
-    this.#copyXattrs(from, target);
     this.#setTimes(target, stat);
   }
 
-  #copyFile(item: Item, stat: fs.BigIntStats, target: ByteString): void {
+  /** Of a folder, with its attributes. */
+  #setOwner(from: ByteString, target: ByteString, stat: fs.BigIntStats): void {
+    const owner = this.#ownerOf(stat);
+    tryOwn(() => fs.lchownSync(fsPath(target), owner.uid, owner.gid));
+    this.#copyXattrs(from, target);
+  }
+
+  #copyFile(item: Pick<Item, "from" | "to">, stat: fs.BigIntStats, target: ByteString): void {
     const linked = stat.nlink > 1n ? `${stat.dev}:${stat.ino}` : undefined;
     const first = linked === undefined ? undefined : this.#links.get(linked);
     if (first !== undefined) {
@@ -197,7 +288,7 @@ export class Copier {
     }
   }
 
-  #copyOther(item: Item, stat: fs.BigIntStats, kind: number, target: ByteString): void {
+  #copyOther(item: Pick<Item, "from" | "to">, stat: fs.BigIntStats, kind: number, target: ByteString): void {
     const real = fsPath(target);
     if (kind === S_IFSOCK) return;
     if (kind === S_IFLNK) {
@@ -260,26 +351,6 @@ export class Copier {
   }
 }
 
-function copyContent(from: number, to: number, size: number, context: JobContext): void {
-  if (size === 0) return;
-  if (size > SMALL) {
-    try {
-      let copied = 0;
-      for (let part = 1; part > 0; copied += part) {
-        part = copyFileRange(from, to, 64 * 1024 * 1024);
-        throwIfAborted(context);
-      }
-      // Files of some virtual file systems have sizes but copy as empty.
-      if (copied > 0) return;
-    } catch (error) {
-      if (!["EXDEV", "EINVAL", "ENOSYS", "EOPNOTSUPP", "EPERM", "EBADF"].includes(errnoOf(error) ?? "")) throw error;
-    }
-  }
-  for (let left = size; left > 0;) {
-    const read = fs.readSync(from, buffer, 0, SMALL, null);
-    if (read === 0) return;
-    for (let at = 0; at < read;) at += fs.writeSync(to, buffer, at, read - at);
-    left -= read;
-    throwIfAborted(context);
-  }
+function itemOf(from: ByteString, to: ByteString, name: ByteString): { from: ByteString; to: ByteString } {
+  return { from: from === "" ? name : `${from}/${name}`, to: to === "" ? name : `${to}/${name}` };
 }

@@ -88,7 +88,7 @@ class FileOpRun {
     const actions: FileAction[] = [];
     for (const at of chain) actions.push(await this.#plan(this.#action(at), sources));
     const job: FileActionsInput = { destRoot: mutable.path, actions, sources };
-    await this.#host.workers.run<FileActionsInput, void>("runFileActions", job, { signal });
+    await this.#host.runFileActions(job, signal);
     const ref = await mutable.commit({ description: name });
     stack.defer(() => this.#host.refs.release(ref));
     return ref;

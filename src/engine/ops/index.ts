@@ -1,5 +1,5 @@
 export type { SolveContext } from "./context.ts";
-export { fileJobs } from "./file-actions.ts";
+export { fileJobs } from "./file-jobs.ts";
 export { loadDefinition } from "./load.ts";
 export type { VertexSys } from "./load.ts";
 export { OpHost } from "./op-host.ts";

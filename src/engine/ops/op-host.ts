@@ -6,13 +6,16 @@ import type { Digest } from "../../base/index.ts";
 import type { CacheDep } from "../../graph/solver/index.ts";
 import type { CacheMounts, Ref, RefStore } from "../../storage/refs/index.ts";
 import type { HashRequest, HashTreeInput } from "../../storage/snapshots/index.ts";
+import { directContext } from "../../system/workers/index.ts";
 import type { WorkerPool } from "../../system/workers/index.ts";
 import type { Executor } from "../executor/index.ts";
 import type { DepDigest } from "./cache-digest.ts";
-import type { FileActionsInput } from "./file-actions.ts";
+import { type FileActionsInput, runFileActions } from "./file-actions.ts";
+import { runInWorkers } from "./file-jobs.ts";
 import { LocalDigests } from "./local-digests.ts";
 import type { EngineResult } from "./results.ts";
 import type { Selector } from "./selectors.ts";
+import { smallActions } from "./small-actions.ts";
 
 export interface OpHostOptions {
   readonly refs: RefStore;
@@ -107,11 +110,19 @@ export class OpHost implements OpHostOptions {
           },
         ],
       };
-      await this.workers.run<FileActionsInput, void>("runFileActions", copy, { signal });
+      await this.runFileActions(copy, signal);
       return await mutable.commit({ description: `local source for ${result.folder.name}`, type: "source.local" });
     } finally {
       this.refs.release(scratch);
     }
+  }
+
+  /** A file op's actions, in a worker; a few small files in this thread where no worker has started yet. @throws as `runFileActions`. */
+  async runFileActions(input: FileActionsInput, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const sources = this.workers.isReady ? undefined : smallActions(input, this.statCacheDir);
+    if (sources !== undefined) await runFileActions(input, directContext(signal), { sources });
+    else await runInWorkers(this.workers, input, signal);
   }
 
   async #hash(result: EngineResult, requests: readonly HashRequest[], signal: AbortSignal): Promise<Digest[]> {

@@ -1,6 +1,15 @@
 export { listLocal } from "./local-filter.ts";
 export type { LocalFilter } from "./local-filter.ts";
-export { fillIn, hashLocal, hashLocalHere, localJobs, recallLocal, unanswered, wasHashed } from "./local-jobs.ts";
+export {
+  fillIn,
+  hashLocal,
+  hashLocalHere,
+  isQuickFolder,
+  localJobs,
+  recallLocal,
+  unanswered,
+  wasHashed,
+} from "./local-jobs.ts";
 export type { HashLocalInput, HashLocalOutcome } from "./local-jobs.ts";
 export { LocalTree, openSourceTree } from "./local-tree.ts";
 export type { SourceSpec, SourceTree } from "./local-tree.ts";

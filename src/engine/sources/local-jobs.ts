@@ -98,8 +98,7 @@ export interface QuickHash {
  * Undefined where it would be more.
  */
 export function hashLocalHere(input: HashLocalInput & { readonly cacheDir: string }): QuickHash | undefined {
-  const known = rememberedBytes(input.cacheDir, input.source);
-  if (known === undefined || known > QUICK_MEMORY) return undefined;
+  if (!isQuickFolder(input.cacheDir, input.source)) return undefined;
   try {
     return hashGroups(input, directContext(), QUICK_READ);
   } catch (error) {
@@ -134,6 +133,11 @@ function hashGroups(input: HashLocalInput, context: JobContext, readAtMost: numb
   } catch (error) {
     throw unreadable(error, source.root);
   }
+}
+
+/** Whether a folder was read before and has so few files that walking it takes less time than a thread to start. */
+export function isQuickFolder(cacheDir: string, source: SourceSpec): boolean {
+  return (rememberedBytes(cacheDir, source) ?? Infinity) <= QUICK_MEMORY;
 }
 
 /** Whether digests of the folder's files are remembered. */

@@ -2,7 +2,7 @@
 // Times do not count. Device numbers are always 0: a quirk of a mode test in BuildKit, kept because caches are exchanged.
 // Counterpart: moby/buildkit cache/contenthash/{filehash,tarsum}.go.
 
-import { createHash, type Hash } from "node:crypto";
+import { createHash, hash as hashOf, type Hash } from "node:crypto";
 import * as fs from "node:fs";
 import { type ByteString, type Digest, fsPath } from "../../base/index.ts";
 import { getXattr, listXattrs } from "../../system/linux/index.ts";
@@ -34,15 +34,7 @@ const KIND_FLAGS = new Map([
 
 /** A hash that has taken the header; a regular file's content comes next. */
 export function startEntryHash(header: EntryHeader): Hash {
-  const kind = header.mode & S_IFMT;
-  const bits = kind === S_IFLNK ? 0o777 : header.mode & 0o7777;
-  const size = kind === S_IFREG ? header.sizeBytes : 0;
-  const flag = KIND_FLAGS.get(kind) ?? "0";
-  const link = kind === S_IFLNK ? header.linkname : "";
-  const text =
-    `namemode${bits}uid${header.uid}gid${header.gid}size${size}typeflag${flag}` +
-    `linkname${link}unamegnamedevmajor0devminor0`;
-  const hash = createHash("sha256").update(text, "latin1");
+  const hash = createHash("sha256").update(textOf(header), "latin1");
   if (header.xattrs.size > 0) {
     for (const name of [...header.xattrs.keys()].toSorted((one, two) => (one < two ? -1 : 1))) {
       if (name !== "security.capability" && /^(security|system)\./.test(name)) continue;
@@ -50,6 +42,18 @@ export function startEntryHash(header: EntryHeader): Hash {
     }
   }
   return hash;
+}
+
+function textOf(header: EntryHeader): string {
+  const kind = header.mode & S_IFMT;
+  const bits = kind === S_IFLNK ? 0o777 : header.mode & 0o7777;
+  const size = kind === S_IFREG ? header.sizeBytes : 0;
+  const flag = KIND_FLAGS.get(kind) ?? "0";
+  const link = kind === S_IFLNK ? header.linkname : "";
+  return (
+    `namemode${bits}uid${header.uid}gid${header.gid}size${size}typeflag${flag}` +
+    `linkname${link}unamegnamedevmajor0devminor0`
+  );
 }
 
 export interface EntryDigestOptions {
@@ -72,14 +76,17 @@ export function entryDigest(
   const real = fsPath(path);
   const mode = Number(stat.mode);
   const kind = mode & S_IFMT;
-  const hash = startEntryHash({
+  const header: EntryHeader = {
     mode,
     uid: options.owner?.uid ?? Number(stat.uid),
     gid: options.owner?.gid ?? Number(stat.gid),
     sizeBytes: Number(stat.size),
     linkname: kind === S_IFLNK ? fs.readlinkSync(real, "latin1") : "",
     xattrs: options.xattrs === false ? NONE : readXattrs(real),
-  });
+  };
+  const small = kind === S_IFREG && header.xattrs.size === 0 ? smallDigest(real, header) : undefined;
+  if (small !== undefined) return small;
+  const hash = startEntryHash(header);
   if (kind === S_IFREG && Number(stat.size) > 0) {
     const fd = fs.openSync(real, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
     try {
@@ -93,6 +100,25 @@ export function entryDigest(
     }
   }
   return `sha256:${hash.digest("hex")}` as Digest;
+}
+
+/** The digest of a file that one call reads, in one call more; undefined for others. */
+function smallDigest(real: string | Buffer, header: EntryHeader): Digest | undefined {
+  const start = chunk.write(textOf(header), "latin1");
+  const room = chunk.length - start;
+  if (header.sizeBytes >= room) return undefined;
+  let read = 0;
+  if (header.sizeBytes > 0) {
+    const fd = fs.openSync(real, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+    try {
+      read = fs.readSync(fd, chunk, start, room, null);
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+  // Fewer or more bytes than it has: read as it comes.
+  if (read !== header.sizeBytes) return undefined;
+  return `sha256:${hashOf("sha256", chunk.subarray(0, start + read), "hex")}` as Digest;
 }
 
 function readXattrs(real: string | Buffer): ReadonlyMap<string, Uint8Array> {

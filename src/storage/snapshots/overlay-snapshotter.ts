@@ -6,8 +6,10 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { byteString, errnoOf } from "../../base/index.ts";
 import { mountOverlay, unmount } from "../../system/linux/index.ts";
+import { quickDiskUsage } from "./disk-usage.ts";
 import { LayerFolders } from "./layer-folders.ts";
 import { copyMetadata, isWhiteout, tryLstat, usesUserXattrs } from "./overlay-form.ts";
+import { removeTree } from "./remove-tree.ts";
 import { SharedViews } from "./shared-views.ts";
 import type { ActiveSnapshot, JobRunner, LayerId, MountedView, Snapshotter, StagedDirectory } from "./snapshotter.ts";
 
@@ -106,10 +108,10 @@ export class OverlaySnapshotter implements Snapshotter {
     const own = [...this.#actives].find((candidate) => candidate === active);
     if (own === undefined || !this.#close(own)) throw new Error(`snapshot ${active.id} is not active`);
     try {
-      const [sizeBytes] = await Promise.all([
-        this.#jobs.run<unknown, number>("diskUsage", { path: own.upper }),
-        this.#jobs.run("removeTree", { path: byteString(join(own.dir, "work")) }),
-      ]);
+      // The kernel leaves nothing in it but an empty folder.
+      removeTree({ path: byteString(join(own.dir, "work")) });
+      const sizeBytes =
+        quickDiskUsage(own.upper) ?? (await this.#jobs.run<unknown, number>("diskUsage", { path: own.upper }));
       return { layer: await this.#folders.commit(own.dir, options.layer), sizeBytes };
     } catch (error) {
       await this.#folders.discard(own.dir);

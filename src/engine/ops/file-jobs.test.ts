@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { engineWorkerEntry } from "../ports/index.ts";
+import { WorkerPool } from "../../system/workers/index.ts";
+import { type CopyAction, type FileActionsInput, runFileActions } from "./file-actions.ts";
+import { runInWorkers } from "./file-jobs.ts";
+
+const dir = fs.mkdtempSync(join(tmpdir(), "slipway-filejobs-"));
+after(() => fs.rmSync(dir, { recursive: true, force: true }));
+const isRoot = process.geteuid?.() === 0;
+const source = join(dir, "source");
+
+function makeSource(): void {
+  for (let folder = 0; folder < 5; folder++) {
+    fs.mkdirSync(join(source, `d${folder}/deep`), { recursive: true });
+    for (let at = 0; at < 900; at++) fs.writeFileSync(join(source, `d${folder}/f${at}`), `${folder}/${at}`);
+    fs.writeFileSync(join(source, `d${folder}/deep/skip.log`), "no");
+    fs.chmodSync(join(source, `d${folder}`), 0o500 + folder);
+    fs.utimesSync(join(source, `d${folder}`), 1_000_000, 1_000_000 + folder);
+  }
+  for (let at = 0; at < 20; at++) fs.writeFileSync(join(source, `top${at}`), "t", { mode: 0o640 });
+  fs.chownSync(join(source, "d1/f7"), 1000, 1001);
+  fs.chmodSync(join(source, "d1/f8"), 0o4755);
+  fs.linkSync(join(source, "d0/f1"), join(source, "d4/one-more-name"));
+  fs.linkSync(join(source, "top3"), join(source, "d2/deep/name-of-top3"));
+  fs.symlinkSync("../top1", join(source, "d3/link"));
+}
+
+const COPY: CopyAction = {
+  kind: "copy",
+  source: 0,
+  src: "/",
+  dest: "/app/",
+  dirCopyContents: true,
+  createDestPath: true,
+  excludePatterns: ["**/*.log"],
+};
+
+/** Everything that a copy is to keep, by path; files with more names by the names. */
+function listed(root: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  const names = new Map<bigint, string[]>();
+  for (const path of fs.readdirSync(root, { recursive: true, encoding: "utf8" }).toSorted()) {
+    const stat = fs.lstatSync(join(root, path), { bigint: true });
+    const content = stat.isFile() ? fs.readFileSync(join(root, path), "utf8") : "";
+    const link = stat.isSymbolicLink() ? fs.readlinkSync(join(root, path)) : "";
+    const time = stat.isDirectory() && path === "app" ? "" : String(stat.mtimeNs);
+    found[path] = [stat.mode.toString(8), stat.uid, stat.gid, time, content, link].join(" ");
+    if (stat.isFile() && stat.nlink > 1n) names.set(stat.ino, [...(names.get(stat.ino) ?? []), path]);
+  }
+  found["names"] = JSON.stringify([...names.values()].toSorted());
+  return found;
+}
+
+function inputFor(name: string, action: Partial<CopyAction> = {}): FileActionsInput {
+  const destRoot = join(dir, name);
+  fs.mkdirSync(destRoot);
+  return { destRoot, actions: [{ ...COPY, ...action }], sources: [{ root: source }] };
+}
+
+void test(
+  "many files copied by several workers are what one makes of them",
+  { skip: isRoot ? false : "only root shares a copy" },
+  async () => {
+    makeSource();
+    await using workers = new WorkerPool({ entry: engineWorkerEntry(), size: 3 });
+    const { signal } = new AbortController();
+    const actions: Partial<CopyAction>[] = [
+      {},
+      { dest: "/" },
+      {
+        owner: { user: { kind: "id", id: 5 }, group: { kind: "id", id: 6 } },
+        timestampNs: 7_000_000_000n,
+        mode: 0o750,
+      },
+      { src: "/d*", dest: "/app/", allowWildcard: true, dirCopyContents: false },
+      { includePatterns: ["d1", "d2/f*", "top*"] },
+    ];
+    for (const [at, action] of actions.entries()) {
+      const alone = inputFor(`alone${at}`, action);
+      await runFileActions(alone);
+      const shared = inputFor(`shared${at}`, action);
+      await runInWorkers(workers, shared, signal);
+      assert.deepEqual(listed(shared.destRoot), listed(alone.destRoot), `action ${at}`);
+    }
+    const onto = inputFor("onto");
+    fs.mkdirSync(join(onto.destRoot, "app/d0"), { recursive: true });
+    fs.writeFileSync(join(onto.destRoot, "app/d0/f1"), "there before");
+    await runInWorkers(workers, onto, signal);
+    assert.equal(fs.readFileSync(join(onto.destRoot, "app/d0/f1"), "utf8"), "0/1");
+  },
+);
+
+void test(
+  "an error of one worker ends all and keeps its words; aborting too",
+  { skip: isRoot ? false : "only root shares a copy" },
+  async () => {
+    await using workers = new WorkerPool({ entry: engineWorkerEntry(), size: 3 });
+    const controller = new AbortController();
+    const full = inputFor("aborted");
+    const running = runInWorkers(workers, full, controller.signal);
+    controller.abort(new Error("enough"));
+    await assert.rejects(running, /enough/);
+    await assert.rejects(
+      runInWorkers(workers, inputFor("missing", { src: "/nothing" }), new AbortController().signal),
+      {
+        message: "lstat /nothing: no such file or directory",
+      },
+    );
+  },
+);
