@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { engineWorkerEntry } from "../ports/index.ts";
-import { WorkerPool } from "../../system/workers/index.ts";
+import { type RunOptions, WorkerPool } from "../../system/workers/index.ts";
 import { type CopyAction, type FileActionsInput, runFileActions } from "./file-actions.ts";
 import { runInWorkers } from "./file-jobs.ts";
 
@@ -104,6 +104,16 @@ void test(
     const running = runInWorkers(workers, full, controller.signal);
     controller.abort(new Error("enough"));
     await assert.rejects(running, /enough/);
+    const meddling = {
+      size: workers.size,
+      run: <I, O>(job: string, input: I, options: RunOptions) => {
+        if (job === "copyPart") fs.rmSync(join(source, "d0/f5"), { force: true });
+        return workers.run<I, O>(job, input, options);
+      },
+    };
+    await assert.rejects(runInWorkers(meddling, inputFor("vanished"), new AbortController().signal), {
+      message: "lstat /d0/f5: no such file or directory",
+    });
     await assert.rejects(
       runInWorkers(workers, inputFor("missing", { src: "/nothing" }), new AbortController().signal),
       {

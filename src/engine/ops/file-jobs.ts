@@ -13,6 +13,8 @@ const MANY_FILES = 4000;
 /** Files of one job. */
 const PART = 1000;
 
+type Workers = Pick<WorkerPool, "run" | "size">;
+
 interface CopyPartInput extends FileActionsInput {
   readonly folders: readonly LaterFolder[];
 }
@@ -26,7 +28,7 @@ interface FinishCopyInput extends CopyPartInput, Pick<LaterCopies, "links"> {
  *
  * @throws as `runFileActions`, when no worker writes to the tree any more.
  */
-export async function runInWorkers(workers: WorkerPool, input: FileActionsInput, signal: AbortSignal): Promise<void> {
+export async function runInWorkers(workers: Workers, input: FileActionsInput, signal: AbortSignal): Promise<void> {
   if (!canShare(input) || workers.size < 2) return workers.run("runFileActions", input, { signal });
   const later = await workers.run<FileActionsInput, LaterCopies | undefined>("startCopy", input, { signal });
   if (later === undefined) return;
@@ -45,7 +47,7 @@ function canShare({ actions }: FileActionsInput): boolean {
 }
 
 async function copyParts(
-  workers: WorkerPool,
+  workers: Workers,
   { destRoot, actions, sources }: FileActionsInput,
   { folders, signal }: { readonly folders: readonly LaterFolder[]; readonly signal: AbortSignal },
 ): Promise<LaterFolder[]> {

@@ -10,6 +10,7 @@ export const EXPORTER_HEADER = "buildkit-attachable-exporter-id";
 /** Go's gRPC takes messages of up to 4 MiB. */
 const MAX_CHUNK = 1024 * 1024;
 
+/** The call on the wire that takes files and folders to the client; spelled out, as in `remote-session.ts`. */
 export const FILE_SEND = "/moby.filesync.v1.FileSend/DiffCopy";
 
 /** A stream into the client's file or pipe. The call starts with the first byte. */

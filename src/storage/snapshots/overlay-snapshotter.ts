@@ -108,7 +108,7 @@ export class OverlaySnapshotter implements Snapshotter {
     const own = [...this.#actives].find((candidate) => candidate === active);
     if (own === undefined || !this.#close(own)) throw new Error(`snapshot ${active.id} is not active`);
     try {
-      // The kernel leaves nothing in it but an empty folder.
+      // The kernel leaves nothing in it but empty folders.
       removeTree({ path: byteString(join(own.dir, "work")) });
       const sizeBytes =
         quickDiskUsage(own.upper) ?? (await this.#jobs.run<unknown, number>("diskUsage", { path: own.upper }));
