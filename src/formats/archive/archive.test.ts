@@ -225,7 +225,7 @@ async function compressed(
   parallel: number,
 ): Promise<Buffer> {
   const out: Buffer[] = [];
-  const compressor = new Compressor({ compression, parallel, write: (chunk) => void out.push(chunk) });
+  const compressor = new Compressor({ compression, parallel, write: (chunk) => void out.push(Buffer.from(chunk)) });
   for (let at = 0; at < input.length; at += chunkBytes) await compressor.push(input.subarray(at, at + chunkBytes));
   await compressor.finish();
   return Buffer.concat(out);
@@ -269,6 +269,8 @@ for (const compression of ["gzip", "zstd"] as const) {
       Buffer.alloc(1 << 20),
       Buffer.concat([Buffer.from(words), randomBytes(1000)]),
       Buffer.concat([randomBytes(3 << 20), Buffer.from(words.slice(0, 3 << 20)), Buffer.alloc(1 << 20)]),
+      randomBytes(4 << 20),
+      Buffer.concat([randomBytes(9 << 20), Buffer.from(words), randomBytes(70_001)]),
     ]) {
       const one = await compressed(input, compression, 1 << 20, 1);
       assert.ok(one.equals(await compressed(input, compression, 100_003, 7)));
@@ -279,6 +281,26 @@ for (const compression of ["gzip", "zstd"] as const) {
       assert.ok((await decompressed(one, compression)).equals(input));
       if (compression === "zstd") assert.ok(input.length < 1 << 20 ? zstdDecompressSync(one).equals(input) : true);
     }
+  });
+
+  void test(`${compression}: what does not get smaller is stored, what only looks so is not`, async () => {
+    const noise = randomBytes((8 << 20) + 100_000);
+    const stored = await compressed(noise, compression, 1 << 20, 4);
+    assert.ok(stored.length > noise.length && stored.length < noise.length * 1.0002, `${stored.length} bytes`);
+    assert.ok(stored.includes(noise.subarray(1000, 2000)), "as it lies");
+    const again = Buffer.concat(Array.from({ length: 64 }, () => noise.subarray(0, 16 << 10)));
+    assert.ok(
+      (await compressed(again, compression, 1 << 20, 4)).length < again.length / 8,
+      "the same bytes come again",
+    );
+    const program = Buffer.from(noise.map((byte, at) => (at % 2 === 0 ? byte : 97 + (byte % 16))));
+    assert.ok((await compressed(program, compression, 1 << 20, 4)).length < program.length * 0.95);
+    const given: Buffer[] = [];
+    const level = compression === "gzip" ? 9 : 10;
+    const compressor = new Compressor({ compression, level, write: (chunk) => void given.push(Buffer.from(chunk)) });
+    await compressor.push(noise);
+    await compressor.finish();
+    assert.ok((await decompressed(Buffer.concat(given), compression)).equals(noise));
   });
 
   void test(`${compression}: damaged and cut data is BLOB_CORRUPT`, async () => {

@@ -1,12 +1,13 @@
 // gzip and zstd for layers. Compressing cuts the input at fixed places and works on the pieces in parallel on libuv's thread
 // pool; the output depends on the input and level alone, not on chunk sizes given, thread count or timing.
 // gzip: raw deflate of 1 MiB pieces, each primed with the 32 KiB before it, joined by sync flushes: one ordinary member.
-// zstd: one frame for each 4 MiB. Spec: RFC 1951, 1952, 8878.
+// zstd: one frame for each 4 MiB. Pieces that don't get smaller are stored. Spec: RFC 1951, 1952, 8878.
 
 import { constants, crc32, createGunzip, createZstdDecompress, deflateRaw, zstdCompress } from "node:zlib";
 import { pipeline, type Readable } from "node:stream";
 import { BuildError } from "../../base/index.ts";
 import { gzipLevelFor } from "./gzip-level.ts";
+import { isWorthStoring, storeDeflate, storedBytes, storeZstd } from "./stored-pieces.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
 
@@ -30,8 +31,18 @@ export function detectCompression(start: Uint8Array): Compression | "bzip2" | "x
 }
 
 const ZSTD_LEVEL = 3;
+/** Up to here zstd looks near by, as the trial for pieces that are to be stored does; who asks for more gets its far searches too. */
+const ZSTD_NEAR_LEVEL = 3;
 /** Tables of zlib: the largest, which are faster to search and let blocks be longer, for 256 KiB a piece that is worked on. */
 const MEM_LEVEL = 9;
+
+/** A piece on its way: what becomes of it, or that it is stored. */
+interface Job {
+  readonly data: Buffer;
+  readonly sizeBytes: number;
+  readonly done: Promise<Buffer> | "stored";
+  readonly last: boolean;
+}
 
 export interface CompressorOptions {
   readonly compression: "gzip" | "zstd";
@@ -39,7 +50,7 @@ export interface CompressorOptions {
   readonly level?: number | undefined;
   /** Pieces worked on at once. Defaults to 4, as many as the thread pool has threads. */
   readonly parallel?: number | undefined;
-  /** Takes the output, in order. */
+  /** Takes the output, in order; a chunk is not to be kept once it returns. */
   readonly write: (chunk: Buffer) => void;
 }
 
@@ -47,9 +58,11 @@ export interface CompressorOptions {
 export class Compressor {
   readonly #options: CompressorOptions;
   readonly #pieceBytes: number;
-  readonly #jobs: { readonly data: Buffer; readonly done: Promise<Buffer> }[] = [];
+  readonly #jobs: Job[] = [];
   /** Buffers whose pieces are done: new memory, zeroed by the kernel, costs as much as filling it. */
   readonly #spare: Buffer[] = [];
+  /** Where stored pieces get their headers, one after the other. */
+  #stored: Buffer | undefined;
   #piece: Buffer | undefined;
   #filled = 0;
   #window: Buffer | undefined;
@@ -92,24 +105,42 @@ export class Compressor {
     if (this.#jobs.length >= (this.#options.parallel ?? 4)) await this.#drainOne();
     const buffer = this.#piece ?? Buffer.alloc(0);
     const data = buffer.subarray(0, this.#filled);
-    const { level } = this.#options;
     const isGzip = this.#options.compression === "gzip";
-    const done = isGzip
-      ? deflatePiece(data, level ?? gzipLevelFor(data), this.#window, last)
-      : zstdPiece(data, level ?? ZSTD_LEVEL);
+    const done = this.#isStored(data) ? "stored" : this.#compress(data, last);
     // A failure is reported when its turn comes.
-    done.catch(() => undefined);
-    this.#jobs.push({ data: buffer, done });
+    if (done !== "stored") done.catch(() => undefined);
+    this.#jobs.push({ data: buffer, sizeBytes: this.#filled, done, last });
     if (isGzip) this.#window = Buffer.from(data.subarray(Math.max(0, data.length - WINDOW)));
     this.#piece = undefined;
     this.#filled = 0;
     this.#pieces++;
   }
 
+  /** A level of gzip that somebody chose is kept whatever comes of it. */
+  #isStored(data: Buffer): boolean {
+    const { compression, level } = this.#options;
+    const isOpen = compression === "gzip" ? level === undefined : (level ?? ZSTD_LEVEL) <= ZSTD_NEAR_LEVEL;
+    return isOpen && isWorthStoring(data);
+  }
+
+  #compress(data: Buffer, last: boolean): Promise<Buffer> {
+    const { compression, level } = this.#options;
+    return compression === "gzip"
+      ? deflatePiece(data, level ?? gzipLevelFor(data), this.#window, last)
+      : zstdPiece(data, level ?? ZSTD_LEVEL);
+  }
+
   async #drainOne(): Promise<void> {
-    const { data, done } = this.#jobs.shift()!;
-    this.#options.write(await done);
+    const { data, sizeBytes, done, last } = this.#jobs.shift()!;
+    this.#options.write(done === "stored" ? this.#store(data.subarray(0, sizeBytes), last) : await done);
     if (data.length === this.#pieceBytes) this.#spare.push(data);
+  }
+
+  #store(data: Buffer, last: boolean): Buffer {
+    this.#stored ??= Buffer.allocUnsafeSlow(storedBytes(this.#pieceBytes));
+    return this.#options.compression === "gzip"
+      ? storeDeflate(data, last, this.#stored)
+      : storeZstd(data, this.#stored);
   }
 }
 

@@ -7,18 +7,18 @@ const QUICK = 3;
 const QUICKEST = 1;
 /** Bits a byte, of its frequency alone: sources are at 4.5 to 5.5, programs at 6 to 7.5, archives and pictures at 7.95 and more. */
 const PROGRAM_BITS = 6;
-const COMPRESSED_BITS = 7.9;
+export const COMPRESSED_BITS = 7.9;
 const SAMPLES = 16;
 const SAMPLE_BYTES = 1024;
 
 /** The level for these bytes: by them alone, so that equal layers stay equal. */
 export function gzipLevelFor(data: Uint8Array): number {
-  const bits = entropy(data);
+  const bits = byteEntropy(data);
   return bits > COMPRESSED_BITS ? QUICKEST : bits > PROGRAM_BITS ? QUICK : THOROUGH;
 }
 
-/** Shannon's, of single bytes, in samples from all over. */
-function entropy(data: Uint8Array): number {
+/** Shannon's, of single bytes, in samples from all over; bits a byte. */
+export function byteEntropy(data: Uint8Array): number {
   const counts = new Uint32Array(256);
   const stride = Math.max(SAMPLE_BYTES, Math.floor(data.length / SAMPLES));
   let total = 0;

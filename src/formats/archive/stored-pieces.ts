@@ -1,0 +1,63 @@
+// Pieces of a layer that no search makes smaller (archives, pictures, keys) are stored as they are: what a compressor would make of them
+// after it had read every byte. Spec: RFC 1951 section 3.2.4, RFC 8878 sections 3.1.1.1 and 3.1.1.2.
+
+import { constants, zstdCompressSync } from "node:zlib";
+import { byteEntropy, COMPRESSED_BITS } from "./gzip-level.ts";
+
+/** Of a piece, in one part: where bytes are spread evenly, but the same ones come again and again, a compressor finds that in it. */
+const TRIAL_SHARE = 1 / 16;
+/** What the trial has to gain for the piece to be compressed. */
+const WORTH_SHARE = 1 / 128;
+/** A smaller piece is compressed sooner than it is tried. */
+const WORTH_TRYING_BYTES = 64 * 1024;
+
+const DEFLATE_BLOCK = 65_535;
+const DEFLATE_HEADER = 5;
+const ZSTD_BLOCK = 128 * 1024;
+const ZSTD_BLOCK_HEADER = 3;
+const ZSTD_FRAME_HEADER = 9;
+
+/** Whether the piece is to be stored: by its bytes alone, so that equal layers stay equal. */
+export function isWorthStoring(data: Buffer): boolean {
+  if (data.length < WORTH_TRYING_BYTES || byteEntropy(data) <= COMPRESSED_BITS) return false;
+  const size = Math.floor(data.length * TRIAL_SHARE);
+  const start = Math.floor((data.length - size) / 2);
+  const params = { [constants.ZSTD_c_compressionLevel]: 1 };
+  const tried = zstdCompressSync(data.subarray(start, start + size), { params, chunkSize: size + 4096 });
+  return tried.length > size * (1 - WORTH_SHARE);
+}
+
+/** More than either form adds to a piece. */
+export function storedBytes(size: number): number {
+  return size + DEFLATE_HEADER * (Math.ceil(size / DEFLATE_BLOCK) + 1) + ZSTD_FRAME_HEADER;
+}
+
+/** Deflate's stored blocks, which begin and end at whole bytes. Writes them to `target`, which must have room, and returns that part of it. */
+export function storeDeflate(data: Buffer, last: boolean, target: Buffer): Buffer {
+  let to = 0;
+  for (let at = 0; at < data.length;) {
+    const size = Math.min(DEFLATE_BLOCK, data.length - at);
+    to = target.writeUInt8(last && at + size === data.length ? 1 : 0, to);
+    to = target.writeUInt16LE(size, to);
+    to = target.writeUInt16LE(size ^ 0xffff, to);
+    to += data.copy(target, to, at, at + size);
+    at += size;
+  }
+  return target.subarray(0, to);
+}
+
+/** One frame of raw blocks, which says how long its content is. Writes it to `target`, which must have room, and returns that part of it. */
+export function storeZstd(data: Buffer, target: Buffer): Buffer {
+  let to = target.writeUInt32LE(0xfd2fb528, 0);
+  // The content is one segment, its size has four bytes, no checksum follows.
+  to = target.writeUInt8(0b1010_0000, to);
+  to = target.writeUInt32LE(data.length, to);
+  for (let at = 0; at < data.length;) {
+    const size = Math.min(ZSTD_BLOCK, data.length - at);
+    const isLast = at + size === data.length;
+    to = target.writeUIntLE((size << 3) | (isLast ? 1 : 0), to, ZSTD_BLOCK_HEADER);
+    to += data.copy(target, to, at, at + size);
+    at += size;
+  }
+  return target.subarray(0, to);
+}
