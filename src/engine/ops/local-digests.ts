@@ -1,13 +1,13 @@
 // Digests of a user's folder. Steps that ask at the same time are answered by one walk where the folder was read before: then a walk is
 // nearly all there is to do, and where no worker runs yet a small one takes less time here than starting a worker. A folder that nobody has
-// read is hashed by as many workers as there are steps. What a session sent and says is as it was is not walked again at all.
+// read is walked by as many workers as there are steps, and all that are free read its files where they are many. What a session sent and says is as it was is not walked again at all.
 
 import type { Digest } from "../../base/index.ts";
 import type { HashRequest } from "../../storage/snapshots/index.ts";
 import type { WorkerPool } from "../../system/workers/index.ts";
 import { errorFromFacts } from "../../system/workers/index.ts";
-import { fillIn, hashLocalHere, recallLocal, unanswered, wasHashed } from "../sources/index.ts";
-import type { HashLocalInput, HashLocalOutcome, SourceSpec } from "../sources/index.ts";
+import { abandonSharedFiles, fillIn, hashLocalHere, recallLocal, unanswered, wasHashed } from "../sources/index.ts";
+import type { HashLocalInput, HashLocalOutcome, SharedFiles, SourceSpec } from "../sources/index.ts";
 
 interface Waiter {
   readonly requests: readonly HashRequest[];
@@ -120,7 +120,22 @@ export class LocalDigests {
     return found?.outcomes ?? this.#run(input, signal);
   }
 
-  #run(input: HashLocalInput, signal: AbortSignal): Promise<HashLocalOutcome[]> {
-    return this.#workers.run("hashLocal", input, { signal });
+  async #run(input: HashLocalInput, signal: AbortSignal): Promise<HashLocalOutcome[]> {
+    const done = new AbortController();
+    const onProgress = (value: unknown) => this.#help(value as SharedFiles, done.signal);
+    try {
+      return await this.#workers.run("hashLocal", input, { signal, onProgress });
+    } finally {
+      done.abort();
+    }
+  }
+
+  /** All others read files, too. */
+  #help(shared: SharedFiles, signal: AbortSignal): void {
+    for (let helper = 1; helper < this.#workers.size; helper++) {
+      this.#workers
+        .run<SharedFiles, void>("readSharedFiles", shared, { signal })
+        .catch(() => abandonSharedFiles(shared));
+    }
   }
 }

@@ -11,6 +11,8 @@ export {
   wasHashed,
 } from "./local-jobs.ts";
 export type { HashLocalInput, HashLocalOutcome } from "./local-jobs.ts";
+export { abandonSharedFiles } from "./shared-digests.ts";
+export type { SharedFiles } from "./shared-digests.ts";
 export { LocalTree, openSourceTree } from "./local-tree.ts";
 export type { SourceSpec, SourceTree } from "./local-tree.ts";
 export { gitCacheKey, parseGitIdentifier } from "./git-identifier.ts";

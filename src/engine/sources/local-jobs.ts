@@ -4,22 +4,27 @@ import * as fs from "node:fs";
 import {
   BuildError,
   byteString,
+  type ByteString,
   type Digest,
+  digestOf,
   errnoOf,
   fsPath,
   isAbort,
   isBuildError,
   textOf,
 } from "../../base/index.ts";
-import { type HashRequest, TreeHasher } from "../../storage/snapshots/index.ts";
+import { type HashableTree, type HashRequest, TreeHasher } from "../../storage/snapshots/index.ts";
 import { directContext, errorToFacts, type ErrorFacts, type Job, type JobContext } from "../../system/workers/index.ts";
 import { QUICK_MEMORY } from "../ports/index.ts";
 import { LocalTree, openSourceTree, type SourceSpec, TooMuchToRead } from "./local-tree.ts";
 import { LocalAnswers } from "./local-answers.ts";
 import { StatCache } from "./local-stat-cache.ts";
+import { readAllFiles, readSharedFiles, shareFiles } from "./shared-digests.ts";
 
 /** Most bytes of files that are read where a thread is not worth its start. */
 const QUICK_READ = 4 * 1024 * 1024;
+/** With fewer files one thread is done before another has started. */
+const MANY_FILES = 2000;
 
 export interface HashLocalInput {
   readonly source: SourceSpec;
@@ -37,7 +42,8 @@ export type HashLocalOutcome =
   | { readonly kind: "failed"; readonly error: ErrorFacts };
 
 /**
- * Reads the folder once for all groups.
+ * Reads the folder once for all groups. Where many files of it are to be read the caller is told of them (`SharedFiles`, as progress): others may help with
+ * `readSharedFiles` until this has ended, nobody has to.
  *
  * Errors of a group: CONTEXT_UNREADABLE when something that counts in it cannot be read; as `TreeHasher.hash`.
  * @throws CONTEXT_UNREADABLE when the folder itself can't be opened; `signal.reason` when aborted.
@@ -114,6 +120,9 @@ function hashGroups(input: HashLocalInput, context: JobContext, readAtMost: numb
     const cache = cacheDir === undefined ? undefined : StatCache.open(cacheDir, root);
     const isRecorded = cacheDir !== undefined && source.local !== undefined;
     const tree = openSourceTree({ ...source, root }, { cache, readAtMost, isRecorded });
+    // What is remembered is quicker to look up than to share.
+    if (tree instanceof LocalTree && readAtMost === Infinity && cache?.isEmpty !== false)
+      readTogether(tree, groups.flat(), context);
     const outcomes = groups.map((requests): HashLocalOutcome => {
       try {
         // What one group asked must not be known to the next: each is to have all that it depends on.
@@ -133,6 +142,34 @@ function hashGroups(input: HashLocalInput, context: JobContext, readAtMost: numb
   } catch (error) {
     throw unreadable(error, source.root);
   }
+}
+
+/** Reads all files that requests are going to ask for, with those who help, where they are many. */
+function readTogether(tree: LocalTree, requests: readonly HashRequest[], context: JobContext): void {
+  const asked = new Set<ByteString>();
+  const nothing = digestOf("");
+  const names: HashableTree = {
+    list: (dir) => tree.list(dir),
+    readLink: (path) => tree.readLink(path),
+    digest: (path) => {
+      if (path !== "") asked.add(path);
+      return nothing;
+    },
+  };
+  const hasher = new TreeHasher(names);
+  for (const request of requests) {
+    try {
+      hasher.hash(request, context);
+    } catch (error) {
+      // The same request says so again.
+      if (isAbort(error)) throw error;
+    }
+  }
+  if (asked.size < MANY_FILES) return;
+  const paths = [...asked];
+  const shared = shareFiles(tree.root, paths);
+  context.progress(shared);
+  tree.readAhead(readAllFiles(shared, paths, context));
 }
 
 /** Whether a folder was read before and has so few files that walking it takes less time than a thread to start. */
@@ -178,4 +215,4 @@ const REASONS: Readonly<Record<string, readonly [string, string]>> = {
   EIO: ["the disk reports an error", "check the disk"],
 };
 
-export const localJobs: Readonly<Record<string, Job>> = { hashLocal };
+export const localJobs: Readonly<Record<string, Job>> = { hashLocal, readSharedFiles };

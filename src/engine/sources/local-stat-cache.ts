@@ -9,6 +9,7 @@ import { byteString, type ByteString, type Digest } from "../../base/index.ts";
 import { contextMemoryFile } from "../ports/index.ts";
 import { ChangeClock } from "./change-clock.ts";
 import { readMemory, writeMemory } from "./memory-file.ts";
+import type { FileNumbers } from "./walk-record.ts";
 
 const MAGIC = "SLWSTAT2";
 const KEY = 5 * 8;
@@ -47,13 +48,18 @@ export class StatCache {
     return fs.statSync(contextMemoryFile(dir, root), { throwIfNoEntry: false })?.size;
   }
 
+  /** Whether nothing is remembered of the folder. */
+  get isEmpty(): boolean {
+    return this.#bytes.length === 0;
+  }
+
   /** Whether a file was read whose digest was not remembered. */
   get hasNews(): boolean {
     return this.#changed;
   }
 
   /** The digest of an unchanged file. */
-  find(path: ByteString, stat: fs.Stats): Digest | undefined {
+  find(path: ByteString, stat: FileNumbers): Digest | undefined {
     this.#asked.push(path);
     setKey(stat);
     const record = this.#new.get(path);
@@ -76,7 +82,7 @@ export class StatCache {
   }
 
   /** Remembers a digest that was computed after `stat` was taken. */
-  add(path: ByteString, stat: fs.Stats, digest: Digest): void {
+  add(path: ByteString, stat: FileNumbers, digest: Digest): void {
     this.#changed = true;
     if (this.#clock.isRacy(stat)) return;
     setKey(stat);
@@ -130,7 +136,7 @@ const key = Buffer.alloc(KEY);
 const words = new Float64Array(key.buffer, key.byteOffset, 5);
 
 /** As doubles: integers of 64 bits for each of five fields cost as much as asking the kernel. Times keep a quarter of a microsecond. */
-function setKey(stat: fs.Stats): void {
+function setKey(stat: FileNumbers): void {
   words[0] = stat.dev;
   words[1] = stat.ino;
   words[2] = stat.size;

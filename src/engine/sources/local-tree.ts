@@ -16,6 +16,7 @@ import { DiskTree, entryDigest, type HashableTree, type NodeKind } from "../../s
 import { directContext, type JobContext } from "../../system/workers/index.ts";
 import { type LocalFilter, type LocalListing, listLocal } from "./local-filter.ts";
 import type { StatCache } from "./local-stat-cache.ts";
+import type { ReadFile } from "./shared-digests.ts";
 import { WalkRecord } from "./walk-record.ts";
 
 /** A tree to read from. Paths are relative to its root, "" is the root itself. */
@@ -88,7 +89,8 @@ export class LocalTree implements SourceTree {
   /** What the work at hand depends on. */
   #record: WalkRecord | undefined;
   /** Files whose digests were asked for. */
-  readonly #files = new Map<ByteString, { readonly stat: fs.Stats; readonly digest: Digest }>();
+  readonly #files = new Map<ByteString, ReadFile>();
+  #readAhead: ((path: ByteString) => ReadFile | undefined) | undefined;
   #listing: LocalListing | undefined;
   #names = new Map<ByteString, Set<ByteString>>();
   #readLeft: number;
@@ -124,6 +126,11 @@ export class LocalTree implements SourceTree {
     return fs.readlinkSync(fsPath(this.#at(path)), "latin1");
   }
 
+  /** What was read of this tree's files since it was opened: it is not read again. Files that `find` has nothing of are. */
+  readAhead(find: (path: ByteString) => ReadFile | undefined): void {
+    this.#readAhead = find;
+  }
+
   /** The root's own header is that of nothing: what BuildKit's receiver of a context notes for it. */
   digest(path: ByteString, context?: JobContext): Digest {
     if (path === "") return digestOf("");
@@ -132,7 +139,13 @@ export class LocalTree implements SourceTree {
     return file.digest;
   }
 
-  #read(path: ByteString, context: JobContext | undefined): { readonly stat: fs.Stats; readonly digest: Digest } {
+  #read(path: ByteString, context: JobContext | undefined): ReadFile {
+    const ahead = this.#readAhead?.(path);
+    if (ahead !== undefined) {
+      this.#cache?.add(path, ahead.stat, ahead.digest);
+      if (this.#listed !== undefined) this.#files.set(path, ahead);
+      return ahead;
+    }
     const at = this.#at(path);
     const stat = fs.lstatSync(fsPath(at));
     let digest = this.#cache?.find(path, stat);

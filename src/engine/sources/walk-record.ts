@@ -5,6 +5,9 @@ import * as fs from "node:fs";
 import { type ByteString, fsPath } from "../../base/index.ts";
 import { ChangeClock } from "./change-clock.ts";
 
+/** What tells a file from what it was; of `fs.Stats`. */
+export type FileNumbers = Pick<fs.Stats, "dev" | "ino" | "size" | "mtimeMs" | "ctimeMs">;
+
 /** Names of a folder with the numbers of each: device, inode, size, mtime and ctime in milliseconds. */
 export interface RecordedFolder {
   readonly names: ByteString[];
@@ -50,12 +53,12 @@ export class WalkRecord {
   }
 
   /** Notes a file that is about to be read. */
-  addFile(path: ByteString, stat: fs.Stats): void {
+  addFile(path: ByteString, stat: FileNumbers): void {
     const slash = path.lastIndexOf("/");
     this.#add(path.slice(0, Math.max(0, slash)), path.slice(slash + 1), stat);
   }
 
-  #add(dir: ByteString, name: ByteString, stat: fs.Stats): void {
+  #add(dir: ByteString, name: ByteString, stat: FileNumbers): void {
     if (this.#clock.isRacy(stat)) this.#isSure = false;
     let folder = this.folders.get(dir);
     if (folder === undefined) this.folders.set(dir, (folder = { names: [], numbers: [] }));

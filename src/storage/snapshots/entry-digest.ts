@@ -44,12 +44,12 @@ export function startEntryHash(header: EntryHeader): Hash {
   return hash;
 }
 
-function textOf(header: EntryHeader): string {
+function textOf(header: Omit<EntryHeader, "linkname" | "xattrs"> & Partial<Pick<EntryHeader, "linkname">>): string {
   const kind = header.mode & S_IFMT;
   const bits = kind === S_IFLNK ? 0o777 : header.mode & 0o7777;
   const size = kind === S_IFREG ? header.sizeBytes : 0;
   const flag = KIND_FLAGS.get(kind) ?? "0";
-  const link = kind === S_IFLNK ? header.linkname : "";
+  const link = kind === S_IFLNK ? (header.linkname ?? "") : "";
   return (
     `namemode${bits}uid${header.uid}gid${header.gid}size${size}typeflag${flag}` +
     `linkname${link}unamegnamedevmajor0devminor0`
@@ -104,21 +104,31 @@ export function entryDigest(
 
 /** The digest of a file that one call reads, in one call more; undefined for others. */
 function smallDigest(real: string | Buffer, header: EntryHeader): Digest | undefined {
-  const start = chunk.write(textOf(header), "latin1");
-  const room = chunk.length - start;
-  if (header.sizeBytes >= room) return undefined;
-  let read = 0;
-  if (header.sizeBytes > 0) {
+  return smallFileDigest(header, (into, at) => {
+    if (header.sizeBytes === 0) return 0;
     const fd = fs.openSync(real, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
     try {
-      read = fs.readSync(fd, chunk, start, room, null);
+      return fs.readSync(fd, into, at, into.length - at, null);
     } finally {
       fs.closeSync(fd);
     }
-  }
+  });
+}
+
+/**
+ * The digest of a regular file without attributes, where one call reads it: `read` puts what is in it into a buffer, from a place on, and says how much
+ * that was. Undefined where it is not as much as the header says, or that is too much.
+ */
+export function smallFileDigest(
+  header: Omit<EntryHeader, "linkname" | "xattrs">,
+  read: (into: Buffer, at: number) => number,
+): Digest | undefined {
+  const start = chunk.write(textOf(header), "latin1");
+  if (header.sizeBytes >= chunk.length - start) return undefined;
+  const size = read(chunk, start);
   // Fewer or more bytes than it has: read as it comes.
-  if (read !== header.sizeBytes) return undefined;
-  return `sha256:${hashOf("sha256", chunk.subarray(0, start + read), "hex")}` as Digest;
+  if (size !== header.sizeBytes) return undefined;
+  return `sha256:${hashOf("sha256", chunk.subarray(0, start + size), "hex")}` as Digest;
 }
 
 function readXattrs(real: string | Buffer): ReadonlyMap<string, Uint8Array> {

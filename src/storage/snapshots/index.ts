@@ -1,5 +1,5 @@
 export type { DecompressBlobInput, DecompressedBlob } from "./decompress-blob.ts";
-export { entryDigest, startEntryHash } from "./entry-digest.ts";
+export { entryDigest, smallFileDigest, startEntryHash } from "./entry-digest.ts";
 export type { EntryDigestOptions, EntryHeader } from "./entry-digest.ts";
 export { DiskTree, hashTree } from "./hash-tree.ts";
 export type { HashTreeInput } from "./hash-tree.ts";
