@@ -174,6 +174,44 @@ test("an export of what the destination has writes nothing", async () => {
   assert.deepEqual(state(), before);
 });
 
+test("a cache that alone wants layers packed is packed into its folder; who comes later finds the same bytes", async () => {
+  const dir = context(chain, { "a.txt": "packed there" });
+  const [one, two, image, fresh] = ["one", "two", "image", "fresh"].map((name) => join(folder("there"), name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  const root = join(bench.home, `fresh-${++count}`);
+  await using engine = await Engine.open({ root });
+  const stored = () => new Set(readdirSync(join(root, "content/blobs/sha256")));
+  const blobsOf = (of: string) =>
+    readdirSync(join(of, "blobs/sha256")).map((name) => ({
+      name,
+      bytes: readFileSync(join(of, "blobs/sha256", name)),
+    }));
+  // All but the cache's config and manifest, which say when a layer was used last.
+  const packed = (of: string) =>
+    blobsOf(of)
+      .filter(({ bytes }) => bytes[0] !== 0x7b)
+      .map(({ name }) => name)
+      .toSorted();
+  assert.equal((await bench.build(engine, dir, { exportDir: one })).failure, undefined);
+  const made = packed(one);
+  assert.equal(made.length, 4, "with the base's");
+  for (const { name, bytes } of blobsOf(one)) assert.equal(createHash("sha256").update(bytes).digest("hex"), name);
+  const kept = () => made.filter((name) => stored().has(name)).length;
+  assert.equal(kept(), 1, "the base's alone, which came as a blob");
+  assert.equal((await bench.build(engine, dir, { exportDir: two })).failure, undefined);
+  assert.deepEqual(packed(two), made);
+  assert.equal(kept(), 4, "wanted again, they are kept");
+  const { failure } = await bench.build(engine, dir, { outputDir: image });
+  assert.equal(failure, undefined);
+  assert.equal(layersOf(image), 4);
+  const { steps } = await freshBuild(dir, { importDir: one, exportDir: fresh });
+  assert.deepEqual([...new Set(Object.values(workSteps(steps)))], ["cached"]);
+});
+
 test("targets, platforms and concurrent builds export to one folder; all of them hit", async () => {
   const exportDir = join(folder("shared"), "cache");
   const dirs = ["one", "two", "three", "four"].map((name) =>

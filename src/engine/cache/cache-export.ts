@@ -51,6 +51,8 @@ export interface CacheExportOptions {
   readonly storage: CacheKeyStorage;
   readonly remoteResults: RemoteResults;
   readonly openRemote: RemoteOpener;
+  /** Nothing else of the build wants layers as blobs: they are packed where they are to be, and the store keeps none of them. */
+  readonly isOnlyReader: boolean;
   /** How many layers all exports of the engine pack and put at once: the steps come first. */
   readonly places: Semaphore;
   /** How many more once a build is over, which leaves its processors to them. */
@@ -208,6 +210,8 @@ export class CacheExport {
   ): Promise<{ readonly descriptor: Descriptor; readonly isFresh: boolean } | undefined> {
     try {
       if ("layer" in piece) {
+        const packed = await this.#packThere(piece.layer, signal);
+        if (packed !== undefined) return { descriptor: packed, isFresh: true };
         const blob = await this.#o.refs.forms.blob(piece.layer, { ...this.#o.settings.pack, bytes: true }, signal);
         return { descriptor: layerDescriptor(blob), isFresh: blob.isFresh === true };
       }
@@ -218,6 +222,20 @@ export class CacheExport {
       this.#showing().warn(`cache export: a layer is left out: ${error.message}`);
       return undefined;
     }
+  }
+
+  /** Packs a layer straight into the destination, where it can be had so. */
+  async #packThere(layer: LayerId, signal: AbortSignal): Promise<Descriptor | undefined> {
+    const { destination, isOnlyReader, refs, settings } = this.#o;
+    if (!isOnlyReader || destination.stage === undefined) return undefined;
+    using staged = destination.stage();
+    const blob = await refs.forms.packInto(layer, settings.pack, staged.path, signal);
+    if (blob === undefined) return undefined;
+    const descriptor = layerDescriptor(blob);
+    if (!(await destination.has(descriptor, signal))) staged.commit(descriptor);
+    const { digest, size } = descriptor;
+    this.#showing().status(`writing layer ${digest}`, { current: size, total: size, completed: true });
+    return descriptor;
   }
 
   #commitSoon(): void {

@@ -35,6 +35,9 @@ import { openSessionCache, SessionCacheDestination } from "./session-cache.ts";
 import type { MountSource } from "./traveling-mounts.ts";
 import { mountName, TravelingMounts } from "./traveling-mounts.ts";
 
+/** Outputs that are made of layers' blobs. */
+const ofLayers: ReadonlySet<string> = new Set(["image", "oci", "docker", "registry"]);
+
 /** How a build shows the steps of its caches. */
 export interface CacheProgress {
   internal(digest: Digest, name: string): { readonly digest: Digest } & Omit<ExportStep, "warn" | "log">;
@@ -150,11 +153,13 @@ export class Caches {
   exports(request: control.SolveRequest, { session, progress }: CacheBuild): CacheExport[] {
     const isLoaded = (output: number) => session.output(output)?.kind === "loader";
     const entries = (request.Cache?.Exports ?? []).filter(({ Type }) => Type !== "inline");
+    const isOnlyReader = entries.length === 1 && !request.Exporters.some(({ Type }) => ofLayers.has(Type));
     return entries.map((entry, index) => {
       const { destination, settings } = this.#destination(entry, session);
       return new CacheExport({
         destination,
         settings: { ...settings, pack: packLike(request, settings, isLoaded) },
+        isOnlyReader,
         places: this.#places,
         placesAfter: Math.max(1, availableParallelism() - placesBeside),
         refs: this.#o.store.refs,

@@ -34,6 +34,14 @@ export interface PutFile {
   readonly isFresh?: boolean;
 }
 
+/** A blob that is made where it is to be. Disposing without commit leaves nothing. */
+export interface StagedBlob extends Disposable {
+  /** Of a file that is to be made. */
+  readonly path: string;
+  /** Gives the finished file, hashed as it was written, its name. */
+  commit(descriptor: Descriptor): void;
+}
+
 export interface CacheDestination {
   /** Name of the step that exports to it. */
   readonly name: string;
@@ -43,6 +51,8 @@ export interface CacheDestination {
   borrow?(descriptor: Descriptor, repositories: readonly string[], signal: AbortSignal): Promise<boolean>;
   /** Puts a blob from a file; it is verified on the way, but for one that was just written, and hashed with that. */
   put(descriptor: Descriptor, file: PutFile, signal: AbortSignal): Promise<void>;
+  /** A place to make a blob in, where the destination is made of files. */
+  stage?(): StagedBlob;
   /**
    * Makes what is there what `make` gives for what `read` makes of it; undefined leaves it. Both may be called again, with what
    * another exporter made of it meanwhile.

@@ -3,6 +3,7 @@
 // Spec: OCI image-spec v1.1 image-layout.md. Counterpart: moby/buildkit client/ociindex, cache/remotecache/local.
 
 import * as fs from "node:fs";
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { BuildError, digestOf, errnoOf, hexOf, isBuildError, isDigest } from "../../base/index.ts";
 import type { Digest } from "../../base/index.ts";
@@ -23,7 +24,7 @@ import { layoutMarker, writeBeside } from "../exporters/index.ts";
 import type { WriteLayoutInput } from "../exporters/index.ts";
 import { readCache } from "./cache-manifest.ts";
 import type { SmallBlobReader } from "./cache-manifest.ts";
-import type { CacheDestination, CacheDraft, Current, DestinationBlobs, PutFile } from "./destination.ts";
+import type { CacheDestination, CacheDraft, Current, DestinationBlobs, PutFile, StagedBlob } from "./destination.ts";
 import type { OpenedCache } from "./importer.ts";
 import { readMounts } from "./mount-manifest.ts";
 import type { ReadMounts } from "./mount-manifest.ts";
@@ -101,6 +102,21 @@ export class LocalCacheDestination implements CacheDestination {
       { signal },
     );
     this.#written.add(digest);
+  }
+
+  stage(): StagedBlob {
+    const folder = join(this.#o.dir, "blobs", "sha256");
+    fs.mkdirSync(folder, { recursive: true });
+    const path = join(folder, `packing.${randomBytes(6).toString("hex")}.tmp`);
+    return {
+      path,
+      commit: ({ digest }) => {
+        fs.chmodSync(path, 0o444);
+        fs.renameSync(path, blobPath(this.#o.dir, digest));
+        this.#written.add(digest);
+      },
+      [Symbol.dispose]: () => fs.rmSync(path, { force: true }),
+    };
   }
 
   async update<T extends Current>(

@@ -17,7 +17,7 @@ import type {
   UnpackLayerInput,
 } from "../snapshots/index.ts";
 import type { SettleLayerInput } from "../snapshots/index.ts";
-import type { LayerBlob, LayerId, RefRows } from "./rows.ts";
+import type { LayerBlob, LayerId, LayerRow, RefRows } from "./rows.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
 
@@ -138,6 +138,18 @@ export class LayerForms {
     return this.#packing.do(key, (shared) => this.#oneAtATime(layer, () => this.#blob(layer, options, shared)), signal);
   }
 
+  /**
+   * Packs the layer into the new file `path`, and keeps no copy: what is described can be packed again. Undefined, and no file, for a layer
+   * that needs no packing, or was packed like this before: whoever wants it again had better keep it.
+   */
+  packInto(layer: LayerId, options: PackOptions, path: string, signal: AbortSignal): Promise<LayerAsBlob | undefined> {
+    return this.#oneAtATime(layer, async () => {
+      const row = this.#o.rows.layer(layer);
+      if (row?.unpacked !== true || this.described(layer, options) !== undefined) return undefined;
+      return this.#pack(layer, row, options, { path, adopt: false }, signal);
+    });
+  }
+
   /** The layer as an uncompressed tar in the content store, from its directory or from a compressed blob. */
   async tar(layer: LayerId, options: PackOptions, signal?: AbortSignal): Promise<Descriptor> {
     if (options.rewriteSeconds !== undefined)
@@ -208,23 +220,35 @@ export class LayerForms {
       return { ...made, isFresh: true };
     }
     await this.unpackAll([layer], signal);
-    const output = bytes !== false || options.keep === true ? this.#o.content.temporaryPath() : null;
+    const isKept = bytes !== false || options.keep === true;
+    const output = isKept ? { path: this.#o.content.temporaryPath(), adopt: true } : undefined;
+    return this.#pack(layer, row, options, output, signal);
+  }
+
+  /** Packs the layer's directory, into a file of the content store's or somebody else's, or only to describe it. */
+  async #pack(
+    layer: LayerId,
+    row: LayerRow,
+    options: PackOptions,
+    output: { readonly path: string; readonly adopt: boolean } | undefined,
+    signal: AbortSignal,
+  ): Promise<LayerAsBlob> {
     const fsDir = this.#o.snapshotter.fsDir(layer);
     const { compression, level, rewriteSeconds, estargz } = options;
     const isOther = rewriteSeconds !== undefined || estargz === true;
     const clampMtimeNs = rewriteSeconds === undefined ? undefined : rewriteSeconds * 1_000_000_000n;
     const packed = await this.#o.jobs.run<PackLayerInput, PackedLayer>(
       "packLayer",
-      { fsDir, output, compression, level, clampMtimeNs, estargz },
+      { fsDir, output: output?.path ?? null, compression, level, clampMtimeNs, estargz },
       { signal },
     );
     if (!isOther && row.diffId !== undefined && packed.diffId !== row.diffId) {
-      if (output !== null) rmSync(output, { force: true });
+      if (output !== undefined) rmSync(output.path, { force: true });
       throw new BuildError(`layer ${layer} does not pack to the bytes it was unpacked from`, {
         code: "LAYER_NOT_REPRODUCIBLE",
       });
     }
-    if (output !== null) this.#o.content.adopt(output, packed.blobDigest, packed.sizeBytes);
+    if (output?.adopt === true) this.#o.content.adopt(output.path, packed.blobDigest, packed.sizeBytes);
     const descriptor: Descriptor = {
       mediaType: mediaTypes[options.compression],
       digest: packed.blobDigest,
@@ -243,7 +267,7 @@ export class LayerForms {
       if (!isOther && options.compression !== "none")
         this.#o.rows.addBlob(layer, { descriptor: tar, remote: undefined });
     });
-    return { descriptor, diffId: packed.diffId, createdMs: row.createdMs, isFresh: output !== null };
+    return { descriptor, diffId: packed.diffId, createdMs: row.createdMs, isFresh: output !== undefined };
   }
 
   #unpackOne(layer: LayerId, lowers: readonly LayerId[], below: Promise<void>, signal: AbortSignal): Promise<void> {
