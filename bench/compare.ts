@@ -1,12 +1,13 @@
 // The comparison: every peer that this machine has, every workload, in interleaved rounds on fresh state; results are checked, figures
 // printed, and written as JSON and as a page. `npm run bench [-- NAME…] [--quick] [--rounds N] [--peers ID,…] [--out FOLDER] [--list]`.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, loadavg, release, tmpdir, totalmem } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startBaseRegistry } from "./ci/base-image.ts";
-import { enterOwnNetwork, isInOwnNetwork } from "./harness/own-network.ts";
+import { ownDisk } from "./harness/own-disk.ts";
+import { enterOwnNamespaces, folderFromOutside } from "./harness/own-namespaces.ts";
 import { page } from "./harness/page.ts";
 import { markdown } from "./harness/report.ts";
 import { runWorkload } from "./harness/rounds.ts";
@@ -19,8 +20,8 @@ import { allWorkloads } from "./workloads/index.ts";
 
 const kinds: readonly PeerKind[] = [slipway, slipwayDaemon, docker28, docker20, docker20BuildKit, buildkitd, buildah];
 
-/** Runs it; prints as it goes, the tables at the end. */
-export async function compare(args: readonly string[], program: string): Promise<void> {
+/** Runs it; prints as it goes, the tables at the end. All that it makes is in `folder`, which is the caller's to remove. */
+export async function compare(args: readonly string[], program: string, folder: string): Promise<void> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -41,10 +42,7 @@ export async function compare(args: readonly string[], program: string): Promise
   const known = [...workloads.map(({ id }) => id), "scaling"];
   const unknown = positionals.find((name) => !known.includes(name));
   if (unknown !== undefined) throw new Error(`no workload ${unknown}; there are ${known.join(", ")}`);
-  if (!isInOwnNetwork()) {
-    enterOwnNetwork(args);
-    return;
-  }
+  if (folderFromOutside() === undefined) return enterOwnNamespaces(args, folder);
   const wants = (id: string) => positionals.length === 0 || positionals.includes(id);
   // A quick run only shows that all works: every kind of peer once, not every engine.
   const chosen = choosePeers(
@@ -53,15 +51,11 @@ export async function compare(args: readonly string[], program: string): Promise
   const rounds = Number(values.rounds ?? (isQuick ? 1 : 5));
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds}: a number from 1`);
   const isForAll = isQuick || values.rounds !== undefined;
-  const folder = mkdtempSync(join(process.env["SLIPWAY_BENCH_DIR"] ?? tmpdir(), "slipway-bench-"));
   const loadBefore = loadavg()[0]!;
   await using stack = new AsyncDisposableStack();
-  // A signal stops the peers too: they are in process groups and namespaces that nobody else ends.
-  for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => void stack.disposeAsync().finally(() => process.exit(130)));
-  stack.defer(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  const { discard, isOwn } = stack.use(ownDisk(folder, (line) => console.log(line)));
   const registry = stack.use(await startBaseRegistry(join(folder, "registry"), { kind: "busybox", slipway: program }));
-  const lab: Lab = { folder, slipway: program, registry: registry.host, base: registry.base, isQuick };
+  const lab: Lab = { folder, slipway: program, registry: registry.host, base: registry.base, isQuick, discard, isOwn };
   const peers: Peer[] = [];
   const missing = [...chosen.missing];
   const asked = workloads.filter(

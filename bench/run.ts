@@ -12,13 +12,14 @@ import { benchContainers } from "./containers/run.ts";
 import { compare } from "./compare.ts";
 import { benchDaemon } from "./daemon/run.ts";
 import { fleetTable } from "./fleet/run.ts";
+import { folderFromOutside } from "./harness/own-namespaces.ts";
 import { best, inTurns, mb, minus, run, times } from "./measure.ts";
 import type { Run } from "./measure.ts";
 import { hasProgram } from "./peers/programs.ts";
 
 const home = join(import.meta.dirname, "..");
 const slipway = join(home, "slipway");
-const folder = mkdtempSync(join(process.env["SLIPWAY_BENCH_DIR"] ?? tmpdir(), "slipway-bench-"));
+const folder = folderFromOutside() ?? mkdtempSync(join(process.env["SLIPWAY_BENCH_DIR"] ?? tmpdir(), "slipway-bench-"));
 const root = join(folder, "state");
 const rows: string[][] = [];
 let peak = 0;
@@ -212,12 +213,12 @@ function benchBuilds(names: readonly string[]): void {
 try {
   const names = process.argv.slice(2);
   if (names[0] === "bare") benchBuilds(names.slice(1));
-  else if (names[0] === "ci") await benchCi(names.slice(1), slipway);
+  else if (names[0] === "ci") await benchCi(names.slice(1), slipway, folder);
   else if (names[0] === "compose") await benchCompose(Number(names[1] ?? 5));
   else if (names[0] === "containers") await benchContainers(Number(names[1] ?? 20));
   else if (names[0] === "daemon") await benchDaemon(names.slice(1), folder, slipway);
   else if (names[0] === "fleet") console.log(fleetTable());
-  else await compare(names, slipway);
+  else await compare(names, slipway, folder);
 } catch (error) {
   // What failed first comes first; Node prints the last alone.
   const all: unknown[] = [];

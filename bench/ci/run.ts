@@ -1,9 +1,9 @@
 // The whole CI job, measured: six services built cold, with cache export, from a restored cache, and with one changed line, by Slipway,
 // by Docker 28's BuildKit and by plain Docker 20.10. `npm run bench -- ci [--quick] [--state DIR] [--rounds N] [--only ID,…] [--jobs JOB,…] [--effort N]`.
 // Every job starts from an empty store and a new engine; the rounds of all contestants go in turns, so that all meet the same machine.
-// It runs in a network namespace of its own, where the engines' bridge disturbs nobody's.
+// It runs in namespaces of its own, where the engines' bridge disturbs nobody's.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -12,12 +12,12 @@ import { startBaseRegistry } from "./base-image.ts";
 import { CpuGroup } from "./cpu-group.ts";
 import { allJobs, contestants, runJob } from "./contestants.ts";
 import type { Contestant, Job, JobResult } from "./contestants.ts";
-import { enterOwnNetwork, isInOwnNetwork } from "../harness/own-network.ts";
+import { enterOwnNamespaces, folderFromOutside } from "../harness/own-namespaces.ts";
 import { report } from "./report.ts";
 import { fullSize, quickSize, writeServices } from "./services.ts";
 
-/** Runs the benchmark; prints as it goes, and the tables at the end. */
-export async function benchCi(args: readonly string[], slipway: string): Promise<void> {
+/** Runs the benchmark; prints as it goes, and the tables at the end. What it makes is in `home`, which is the caller's to remove. */
+export async function benchCi(args: readonly string[], slipway: string, home: string): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -31,12 +31,12 @@ export async function benchCi(args: readonly string[], slipway: string): Promise
     },
   });
   const kind = values.quick ? "busybox" : "debian";
-  if (!isInOwnNetwork()) {
+  if (folderFromOutside() === undefined) {
     const state = values.state ?? mkdtempSync(join(benchDir(), "slipway-bench-base-"));
     try {
       // The packages of the base image come from outside.
       await using _registry = await startBaseRegistry(state, { kind, slipway });
-      enterOwnNetwork(["ci", ...args, "--state", state]);
+      await enterOwnNamespaces(["ci", ...args, "--state", state], home);
     } finally {
       if (values.state === undefined) rmSync(state, { recursive: true, force: true });
     }
@@ -44,7 +44,8 @@ export async function benchCi(args: readonly string[], slipway: string): Promise
   }
   const jobs = allJobs.filter((job) => values.jobs.split(",").includes(job));
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
-  const folder = mkdtempSync(join(benchDir(), "slipway-bench-ci-"));
+  const folder = join(home, "ci");
+  mkdirSync(folder, { recursive: true });
   const group = new CpuGroup(`slipway-bench-${process.pid}`);
   const chosen = chooseContestants(values.only?.split(","));
   try {

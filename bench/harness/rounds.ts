@@ -14,7 +14,7 @@ export interface RoundOptions {
 }
 
 /** A peer that took longer than this, and many times what the fastest took, is not asked for another round. */
-const LONG_MS = 10_000;
+const LONG_MS = 3000;
 const MANY_TIMES = 2.5;
 
 /** A peer that fails is told, with its words, and left out of the rest of this workload; a failure of Slipway is thrown. */
@@ -30,7 +30,7 @@ export async function runWorkload(
       tell,
     });
   } finally {
-    await workload.finish?.();
+    await workload.finish?.(lab);
   }
 }
 

@@ -1,5 +1,7 @@
 // What the benchmark is made of: peers that build, workloads that ask them to, and the samples that come out.
 
+import type { Disk } from "./own-disk.ts";
+
 /** One timed piece of work. A missing figure could not be had from this peer. */
 export interface Sample {
   readonly wallMs: number;
@@ -60,7 +62,7 @@ export interface Peer extends AsyncDisposable {
 }
 
 /** What all of one run share. */
-export interface Lab {
+export interface Lab extends Pick<Disk, "discard" | "isOwn"> {
   /** A folder for everything that is made; removed at the end. */
   readonly folder: string;
   readonly slipway: string;
@@ -94,7 +96,7 @@ export interface Workload {
   /** The timed work; untimed preparation of a round comes first in it. @throws when the result is wrong. */
   round(peer: Peer, lab: Lab, round: number): Promise<Sample>;
   /** Once, at the end: stops what `prepare` started. */
-  finish?(): Promise<void>;
+  finish?(lab: Lab): Promise<void> | void;
   /** Rounds where the work asks for another number than the others. */
   readonly rounds?: number;
   /** It differs from another in size alone: quick runs leave it out unless it is named. */

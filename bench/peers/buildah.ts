@@ -1,6 +1,6 @@
 // buildah, which needs no daemon either. Layers are kept, as the others keep them.
 
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { measure } from "../harness/meter.ts";
@@ -23,8 +23,8 @@ export const buildah: PeerKind = {
         .map((line) => line.split(" ")[1] ?? "");
       for (const point of mounts.filter((each) => each.startsWith(`${store}`)).toReversed())
         spawnSync("umount", ["-l", point], { stdio: "ignore" });
-      rmSync(store, { recursive: true, force: true });
-      rmSync(`${store}-run`, { recursive: true, force: true });
+      lab.discard(store);
+      lab.discard(`${store}-run`);
     };
     const command = (order: BuildOrder) => ({
       argv: [

@@ -54,7 +54,7 @@ export const docker28: PeerKind = {
   start: async (lab) => {
     const group = new CpuGroup(`slipway-bench-modern-${process.pid}`);
     const bridge = { name: "sb28", subnet: "10.216.0" };
-    const options = { cgroup: group.path, parent: lab.folder, ownNetwork: true, bridge };
+    const options = { cgroup: group.path, parent: lab.folder, ownNetwork: true, bridge, remove: lab.discard };
     let engine = await DockerPeer.start(lab.registry, "modern", options);
     return buildxPeer({
       lab,
@@ -101,7 +101,7 @@ async function startRemote(
   );
   const restart = async () => {
     await daemon.stop();
-    rmSync(join(dir, "store"), { recursive: true, force: true });
+    lab.discard(join(dir, "store"));
     daemon = await startDaemon(argvOf(address, dir), address, group);
   };
   return buildxPeer({
@@ -115,7 +115,7 @@ async function startRemote(
     stop: async () => {
       await daemon.stop();
       await group.remove();
-      rmSync(dir, { recursive: true, force: true });
+      lab.discard(dir);
     },
   });
 }

@@ -26,6 +26,7 @@ function classic(id: string, title: string, subnet: string): PeerKind {
         cgroup: group.path,
         parent: lab.folder,
         ownNetwork: true,
+        remove: lab.discard,
         bridge: { name: `sb${isBuildKit ? "b" : "c"}20`, subnet },
       };
       let engine = await DockerPeer.start(lab.registry, "classic", options);

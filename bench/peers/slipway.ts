@@ -1,6 +1,5 @@
 // Slipway without a daemon: each build is one command.
 
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { measure } from "../harness/meter.ts";
 import type { BuildOrder, Output, PeerKind } from "../harness/types.ts";
@@ -23,10 +22,10 @@ export const slipway: PeerKind = {
     return {
       id: "slipway",
       title: "Slipway",
-      reset: async () => rmSync(root, { recursive: true, force: true }),
+      reset: async () => lab.discard(root),
       build: (order) => measure([command(order)], lab.folder),
       buildAll: (orders) => measure(orders.map(command), lab.folder),
-      [Symbol.asyncDispose]: async () => rmSync(root, { recursive: true, force: true }),
+      [Symbol.asyncDispose]: async () => lab.discard(root),
     };
   },
 };

@@ -20,6 +20,34 @@ export function context(
   return dir;
 }
 
+/** Contexts of one workload, one for each round: no peer has seen it, and what a peer learns of it helps no other. */
+export class RoundContexts {
+  readonly #made = new Map<number, string>();
+  readonly #id: string;
+  readonly #dockerfile: string;
+  readonly #fill: (dir: string) => void;
+
+  constructor(id: string, dockerfile: string, fill: (dir: string) => void) {
+    this.#id = id;
+    this.#dockerfile = dockerfile;
+    this.#fill = fill;
+  }
+
+  of(lab: Lab, round: number): string {
+    const known = this.#made.get(round);
+    if (known !== undefined) return known;
+    const made = context(lab, `${this.#id}-${round}`, this.#dockerfile, this.#fill);
+    this.#made.set(round, made);
+    return made;
+  }
+
+  /** All that were made. */
+  discard(lab: Lab): void {
+    for (const dir of this.#made.values()) lab.discard(dir);
+    this.#made.clear();
+  }
+}
+
 /** `count` files of about 2 KB in folders of 500. */
 export function manyFiles(dir: string, count: number, salt = ""): void {
   const text = Buffer.alloc(2100, "slipway ");

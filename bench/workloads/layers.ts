@@ -1,12 +1,12 @@
 // Layers on their way out and in: export with each compression, push, pull and unpack, load into an engine.
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DockerPeer, withoutClassicDocker } from "../../test/integration/peers.ts";
 import { Unsupported } from "../harness/types.ts";
 import type { Lab, Output, Peer, Workload } from "../harness/types.ts";
-import { context, fresh, manyFiles, settle, writeProgramLike } from "./contexts.ts";
+import { context, fresh, manyFiles, RoundContexts, settle, writeProgramLike } from "./contexts.ts";
 import { bare } from "./trees.ts";
 
 const NOWHERE: Output = { kind: "none" };
@@ -37,10 +37,7 @@ function exportOf(
   fill: Fill,
   target?: Workload["target"],
 ): Workload {
-  const dirOf = (lab: Lab) => {
-    rmSync(join(lab.folder, "contexts", id), { recursive: true, force: true });
-    return context(lab, id, "FROM scratch\nCOPY data /data\n", fill);
-  };
+  const contexts = new RoundContexts(id, "FROM scratch\nCOPY data /data\n", fill);
   const classic = "no output as an OCI layout";
   return {
     id,
@@ -56,23 +53,26 @@ function exportOf(
     rounds: 3,
     isLarge: true,
     prepare: () => undefined,
-    round: async (peer, lab) => {
-      const dir = dirOf(lab);
+    finish: (lab) => contexts.discard(lab),
+    round: async (peer, lab, round) => {
+      const dir = contexts.of(lab, round);
       const path = join(lab.folder, `${id}.tar`);
       await built(peer, lab, dir);
       settle(lab);
       const sample = await peer.build({ context: dir, output: { kind: "layout", path, compression } });
       checkLayout(path, compression);
-      rmSync(path, { force: true });
+      lab.discard(path);
       return sample;
     },
     limit: (lab) => {
-      const dir = dirOf(lab);
+      const dir = contexts.of(lab, 0);
       const program = { gzip: "gzip -6", zstd: "zstd -3", uncompressed: "cat" }[compression];
       const name = compression === "uncompressed" ? "tar" : `tar | ${program}`;
       const path = join(lab.folder, `${id}.limit`);
       settle(lab);
-      return { name, sample: bare(["sh", "-c", `tar -C ${dir} -cf - data | ${program} >${path}`], path) };
+      const sample = bare(["sh", "-c", `tar -C ${dir} -cf - data | ${program} >${path}`]);
+      lab.discard(path);
+      return { name, sample };
     },
   };
 }
@@ -121,10 +121,8 @@ function pull(isQuick: boolean): Workload {
       });
       const root = join(lab.folder, "pull-root");
       const output = `type=registry,name=${name},compression=gzip,registry.insecure=true`;
-      bare(
-        [lab.slipway, "build", "--root", root, "--progress", "quiet", "--provenance=false", "-o", output, made],
-        root,
-      );
+      bare([lab.slipway, "build", "--root", root, "--progress", "quiet", "--provenance=false", "-o", output, made]);
+      lab.discard(root);
       dir = context(lab, "pull", `FROM ${name}\nRUN test -s /d${layers - 1}/data\n`);
     },
     round: async (peer, lab) => {
@@ -162,7 +160,7 @@ const smallImage: ImageSize = { layers: 3, layerBytes: 200_000 };
 
 /** Layers that nobody has seen. */
 function imageContext(lab: Lab, id: string, { layers, layerBytes }: ImageSize): string {
-  rmSync(join(lab.folder, "contexts", id), { recursive: true, force: true });
+  lab.discard(join(lab.folder, "contexts", id));
   const names = Array.from({ length: layers }, (_, at) => `f${at}`);
   return context(lab, id, `FROM ${lab.base}\n${names.map((name) => `COPY ${name} /\n`).join("")}`, (to) => {
     for (const name of names) writeProgramLike(join(to, name), layerBytes);
@@ -198,6 +196,7 @@ function load(id: string, what: string, isThere: boolean, isQuick: boolean, targ
         parent: lab.folder,
         ownNetwork: true,
         bridge: { name: "sbload", subnet: "10.217.0" },
+        remove: lab.discard,
       });
     },
     finish: async () => engine?.[Symbol.asyncDispose](),
@@ -219,7 +218,8 @@ function load(id: string, what: string, isThere: boolean, isQuick: boolean, targ
       execFileSync("docker", ["save", "-o", tar, name], { env });
       if (!isThere) execFileSync("docker", ["rmi", "-f", name], { env });
       settle(lab);
-      const sample = bare(["env", `DOCKER_HOST=${engine!.host}`, "docker", "load", "-q", "-i", tar], tar);
+      const sample = bare(["env", `DOCKER_HOST=${engine!.host}`, "docker", "load", "-q", "-i", tar]);
+      lab.discard(tar);
       return { name: "docker load of its tarball", sample };
     },
   };

@@ -1,6 +1,5 @@
 // The cache as a folder, many builds at once, garbage collection, and the start of the command itself.
 
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../measure.ts";
 import { buildxProgram } from "../../test/integration/peers.ts";
@@ -42,7 +41,7 @@ function cacheExport(isQuick: boolean): Workload {
     },
     round: async (peer, lab) => {
       const cacheTo = join(lab.folder, "cache-out");
-      rmSync(cacheTo, { recursive: true, force: true });
+      lab.discard(cacheTo);
       const args = { SALT: fresh() };
       await peer.build({ context: dir, output: NOWHERE, args });
       return peer.build({ context: dir, output: NOWHERE, args, cacheTo });
@@ -78,7 +77,7 @@ function cacheImport(isQuick: boolean): Workload {
         args: { SALT: "one" },
         cacheFrom,
       });
-      rmSync(path);
+      lab.discard(path);
       return sample;
     },
   };
@@ -135,7 +134,7 @@ function collect(isQuick: boolean): Workload {
       const after = records();
       console.log(`  ${before} records before, ${after} after`);
       if (after > 0) throw new Error(`the emptied store has ${after} records`);
-      rmSync(root, { recursive: true, force: true });
+      lab.discard(root);
       return Promise.resolve(sample);
     },
   };

@@ -1,13 +1,12 @@
 // Contexts: a large file, many small ones; new to the builder and unchanged.
 
 import { randomBytes } from "node:crypto";
-import { rmSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../measure.ts";
-import type { Lab, Output, Sample, Workload } from "../harness/types.ts";
-import { context, manyFiles, settle, writeLarge } from "./contexts.ts";
+import type { Output, Sample, Workload } from "../harness/types.ts";
+import { context, manyFiles, RoundContexts, settle, writeLarge } from "./contexts.ts";
 
 const LONG = "takes many minutes to see these files once, and is far from the fastest with a quarter of them";
 
@@ -48,33 +47,30 @@ function largeFile(bytes: number): Fill {
 }
 
 /**
- * A context that nobody has seen, for each peer and round. All stay until the end: ext4 looks at the numbers of files that were deleted
+ * A context for each round that no peer has seen. All stay until the end: ext4 looks at the numbers of files that were deleted
  * in the last half minute each time that it makes one near them, which takes three times as long as everything else.
  */
 function cold(id: string, title: string, fill: Fill, target?: Workload["target"]): Workload {
-  let made = 0;
-  const dirs: string[] = [];
-  const next = (lab: Lab) => {
-    const dir = context(lab, `${id}-${made++}`, "FROM scratch\nCOPY . /\n", fill);
-    dirs.push(dir);
-    settle(lab);
-    return dir;
-  };
+  const contexts = new RoundContexts(id, "FROM scratch\nCOPY . /\n", fill);
   return {
     id,
     title,
     ...(target === undefined ? {} : { target }),
     rounds: 3,
     // What the workload before this one deleted counts too.
-    prepare: (lab) => (lab.isQuick ? undefined : sleep(40_000)),
-    round: (peer, lab) => peer.build({ context: next(lab), output: NOWHERE }),
-    finish: async () => {
-      for (const dir of dirs) await rm(dir, { recursive: true, force: true });
+    prepare: (lab) => (lab.isQuick || lab.isOwn ? undefined : sleep(40_000)),
+    round: (peer, lab, round) => {
+      const dir = contexts.of(lab, round);
+      settle(lab);
+      return peer.build({ context: dir, output: NOWHERE });
     },
-    limit: (lab) => ({
-      name: "cp -a",
-      sample: bare(["cp", "-a", next(lab), join(lab.folder, "copied")], join(lab.folder, "copied")),
-    }),
+    finish: (lab) => contexts.discard(lab),
+    limit: (lab) => {
+      const copied = join(lab.folder, "copied");
+      const sample = bare(["cp", "-a", contexts.of(lab, 0), copied]);
+      lab.discard(copied);
+      return { name: "cp -a", sample };
+    },
   };
 }
 
@@ -96,9 +92,8 @@ function unchanged(id: string, title: string, fill: Fill, target?: Workload["tar
   };
 }
 
-/** A bare command's time; `made` is removed after it. */
-export function bare(argv: readonly string[], made?: string): Sample {
+/** A bare command's time. */
+export function bare(argv: readonly string[]): Sample {
   const done = run(argv);
-  if (made !== undefined) rmSync(made, { recursive: true, force: true });
   return { wallMs: done.wallMs, cpuMs: done.cpuMs, peakBytes: done.peakBytes, writtenBytes: undefined };
 }

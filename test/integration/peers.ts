@@ -82,9 +82,12 @@ export class DockerPeer implements AsyncDisposable {
       readonly ownNetwork?: boolean;
       /** A bridge of its own and that bridge's subnet (`10.214.0`), for several engines in one network namespace. */
       readonly bridge?: { readonly name: string; readonly subnet: string };
+      /** Removes all that it made, when it has stopped. */
+      readonly remove?: (home: string) => void;
     } = {},
   ): Promise<DockerPeer> {
     const { cgroup, parent = tmpdir(), ownNetwork = false, bridge } = options;
+    const remove = options.remove ?? ((path: string) => rmSync(path, { recursive: true, force: true }));
     const home = mkdtempSync(join(parent, "slipway-dockerd-"));
     const lock = openSync(join(ownNetwork ? home : tmpdir(), "slipway-dockerd.lock"), "a");
     while (!lockFile(lock, "exclusive")) await sleep(200);
@@ -126,7 +129,7 @@ export class DockerPeer implements AsyncDisposable {
       await run("ip", ["link", "del", bridge?.name ?? "docker0"]).catch(() => undefined);
       closeSync(log);
       closeSync(lock);
-      rmSync(home, { recursive: true, force: true });
+      remove(home);
     });
     for (let tries = 0; tries < 150 && child.exitCode === null; tries++) {
       if (await peer.ping()) return peer;
