@@ -1,7 +1,7 @@
 // Processor time of an engine, its containers and what else runs in a control group, of either generation.
 
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** A control group that counts the processor time of an engine and its containers. */
@@ -32,17 +32,28 @@ export class CpuGroup {
 
   /** Waits a while for processes that are just ending. */
   async remove(): Promise<void> {
-    const hierarchies = this.#isUnified ? [""] : readdirSync("/sys/fs/cgroup");
-    const groups = hierarchies.map((hierarchy) => join("/sys/fs/cgroup", hierarchy, this.path));
-    for (let tries = 0; tries < 50 && !groups.every(removeGroup); tries++) await sleep(100);
+    await removeGroups(this.path);
   }
+}
+
+/** Removes the groups of all hierarchies whose names begin so; waits a while for processes that are just ending. */
+export async function removeGroups(prefix: string): Promise<void> {
+  const root = "/sys/fs/cgroup";
+  const hierarchies = exists(join(root, "cgroup.controllers")) ? [root] : foldersOf(root);
+  const groups = hierarchies.flatMap((each) => foldersOf(each).filter((path) => basename(path).startsWith(prefix)));
+  for (let tries = 0; tries < 50 && !groups.every(removeGroup); tries++) await sleep(100);
+}
+
+function foldersOf(path: string): string[] {
+  if (!exists(path)) return [];
+  const entries = readdirSync(path, { withFileTypes: true });
+  return entries.filter((each) => each.isDirectory()).map(({ name }) => join(path, name));
 }
 
 /** Whether nothing is left of it. */
 function removeGroup(path: string): boolean {
   if (!exists(path)) return true;
-  for (const each of readdirSync(path, { withFileTypes: true }))
-    if (each.isDirectory()) removeGroup(join(path, each.name));
+  for (const each of foldersOf(path)) removeGroup(each);
   try {
     rmdirSync(path);
     return true;

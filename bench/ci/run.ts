@@ -5,7 +5,7 @@
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { withoutClassicDocker, withoutDocker } from "../../test/integration/peers.ts";
 import { startBaseRegistry } from "./base-image.ts";
@@ -46,7 +46,7 @@ export async function benchCi(args: readonly string[], slipway: string, home: st
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   const folder = join(home, "ci");
   mkdirSync(folder, { recursive: true });
-  const group = new CpuGroup(`slipway-bench-${process.pid}`);
+  const group = new CpuGroup(`${basename(home)}-ci`);
   const chosen = chooseContestants(values.only?.split(","));
   try {
     await using registry = await startBaseRegistry(values.state!, { kind, slipway });

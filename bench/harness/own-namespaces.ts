@@ -3,6 +3,8 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { basename } from "node:path";
+import { removeGroups } from "../ci/cpu-group.ts";
 
 const INSIDE = "SLIPWAY_BENCH_FOLDER";
 
@@ -25,5 +27,6 @@ export async function enterOwnNamespaces(args: readonly string[], folder: string
   const stop = () => child.kill("SIGKILL");
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
   const [code] = (await once(child, "exit")) as [number | null];
+  await removeGroups(basename(folder));
   process.exitCode = code ?? 130;
 }

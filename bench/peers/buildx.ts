@@ -11,7 +11,7 @@ import { measure } from "../harness/meter.ts";
 import type { Daemons } from "../harness/meter.ts";
 import { Unsupported } from "../harness/types.ts";
 import type { BuildOrder, Lab, Output, Peer, PeerKind } from "../harness/types.ts";
-import { hasProgram, withCgroup } from "./programs.ts";
+import { groupOf, hasProgram, withCgroup } from "./programs.ts";
 import { commonArgs } from "./slipway.ts";
 
 export const slipwayDaemon: PeerKind = {
@@ -52,7 +52,7 @@ export const docker28: PeerKind = {
   title: "Docker 28's BuildKit, buildx",
   missing: () => remedy(withoutDocker()),
   start: async (lab) => {
-    const group = new CpuGroup(`slipway-bench-modern-${process.pid}`);
+    const group = new CpuGroup(groupOf(lab, "modern"));
     const bridge = { name: "sb28", subnet: "10.216.0" };
     const options = { cgroup: group.path, parent: lab.folder, ownNetwork: true, bridge, remove: lab.discard };
     let engine = await DockerPeer.start(lab.registry, "modern", options);
@@ -92,7 +92,7 @@ async function startRemote(
   const config = join(dir, "buildx");
   mkdirSync(config, { recursive: true });
   const address = `unix://${dir}/d.sock`;
-  const group = new CpuGroup(`slipway-bench-${id}-${process.pid}`);
+  const group = new CpuGroup(groupOf(lab, id));
   let daemon = await startDaemon(argvOf(address, dir), address, group);
   const env = { ...process.env, BUILDX_CONFIG: config, DOCKER_CONFIG: config };
   await measure(

@@ -7,6 +7,7 @@ import { CpuGroup } from "../ci/cpu-group.ts";
 import { measure } from "../harness/meter.ts";
 import { Unsupported } from "../harness/types.ts";
 import type { BuildOrder, PeerKind } from "../harness/types.ts";
+import { groupOf } from "./programs.ts";
 
 export const docker20 = classic("docker-20", "Docker 20.10, classic builder", "10.214.0");
 export const docker20BuildKit = classic("docker-20-buildkit", "Docker 20.10, BuildKit", "10.215.0");
@@ -21,7 +22,7 @@ function classic(id: string, title: string, subnet: string): PeerKind {
       return why === false ? undefined : `${why}: apt-get install -y docker.io`;
     },
     start: async (lab) => {
-      const group = new CpuGroup(`slipway-bench-${id}-${process.pid}`);
+      const group = new CpuGroup(groupOf(lab, id));
       const options = {
         cgroup: group.path,
         parent: lab.folder,
