@@ -52,6 +52,7 @@ export async function compare(args: readonly string[], program: string, folder: 
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds}: a number from 1`);
   const isForAll = isQuick || values.rounds !== undefined;
   const loadBefore = loadavg()[0]!;
+  const started = new Date();
   await using stack = new AsyncDisposableStack();
   const { discard, isOwn } = stack.use(ownDisk(folder, (line) => console.log(line)));
   const registry = stack.use(await startBaseRegistry(join(folder, "registry"), { kind: "busybox", slipway: program }));
@@ -84,15 +85,16 @@ export async function compare(args: readonly string[], program: string, folder: 
         memoryBytes: totalmem(),
         kernel: release(),
         loads: [loadBefore, loadavg()[0]!],
-        date: new Date().toISOString().slice(0, 10),
+        date: `${minute(started)} to ${minute(new Date())} UTC`,
       },
       rounds,
       workloads: results,
       missingPeers: missing,
+      curves: plots,
     };
     mkdirSync(out, { recursive: true });
-    writeFileSync(join(out, "report.json"), JSON.stringify({ ...report, curves: plots }, undefined, 1));
-    writeFileSync(join(out, "report.html"), page(report, plots));
+    writeFileSync(join(out, "report.json"), JSON.stringify(report, undefined, 1));
+    writeFileSync(join(out, "report.html"), page(report));
     writeFileSync(join(out, "report.md"), `${markdown(report)}\n`);
     return report;
   };
@@ -109,11 +111,11 @@ export async function compare(args: readonly string[], program: string, folder: 
   if (wants("scaling")) plots = await curves(lab, (line) => console.log(line));
   const report = write();
   console.log(`\n${markdown(report)}`);
-  for (const { title, unit, exponent, points } of plots)
-    console.log(
-      `\n${title}: exponent ${exponent.toFixed(2)} over ${points.map(({ size, cost }) => `${size} ${unit} ${cost.toFixed(0)} ms`).join(", ")}`,
-    );
   console.log(`\nwritten: ${join(out, "report.json")}, report.html, report.md`);
+}
+
+function minute(date: Date): string {
+  return date.toISOString().slice(0, 16).replace("T", " ");
 }
 
 function choosePeers(ids: readonly string[] | undefined): {

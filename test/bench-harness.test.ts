@@ -1,7 +1,11 @@
 // The benchmark's arithmetic and its report: what it says must follow from the samples.
 
 import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { ownDisk } from "../bench/harness/own-disk.ts";
 import { isHopeless } from "../bench/harness/rounds.ts";
 import { markdown, standingOf } from "../bench/harness/report.ts";
 import { page } from "../bench/harness/page.ts";
@@ -75,14 +79,16 @@ test("report and page say it, with names that are not theirs to write", () => {
     rounds: 3,
     workloads: [result({ slipway: [90], fast: [100] }, { ratio: 0.7 })],
     missingPeers: [{ title: "other", why: "not here" }],
+    curves: [{ id: "c", title: "steps", unit: "steps", points: [{ size: 1000, cost: 20 }], exponent: 1.11 }],
   };
   const text = markdown(report);
   assert.match(
     text,
-    /\| a <workload> \\\| with odd signs \| 90 ms \| fast 100 ms \| 0\.90 \(0\.90\) \| ≤ 0\.7 \| \*\*missed\*\* \|/,
+    /\| a <workload> \\\| with odd signs \| 90 ms \*1 \| fast 100 ms \*1 \| 0\.90 \(0\.90\) \| ≤ 0\.7 \| \*\*missed\*\* \|/,
   );
   assert.match(text, /- other: not here/);
-  const html = page(report, []);
+  assert.match(text, /\| steps \| 1,000 steps: 20 ms \| 1\.11 \| \*\*missed\*\* \|/);
+  const html = page(report);
   assert.ok(html.includes("a &lt;workload&gt;") && html.includes("missed") && !html.includes("<b>"));
 });
 
@@ -98,4 +104,27 @@ test("steps are read from a progress log, one span each", () => {
     { name: "first", fromMs: 0, toMs: 2000 },
     { name: "second", fromMs: 1000, toMs: 3000 },
   ]);
+});
+
+test("its own disk gives back what is discarded, and leaves nothing; without one, what is discarded is removed", (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "slipway-bench-disk-"));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const told: string[] = [];
+  {
+    using disk = ownDisk(folder, (line) => told.push(line));
+    assert.equal(disk.isOwn, told.length === 0, told.join());
+    const tree = join(folder, "tree");
+    mkdirSync(tree);
+    writeFileSync(join(tree, "small"), "x");
+    writeFileSync(join(tree, "large"), Buffer.alloc(32 << 20));
+    const free = () => Number(statfsSync(folder, { bigint: true }).bfree) * statfsSync(folder).bsize;
+    const before = free();
+    disk.discard(tree);
+    disk.discard(tree);
+    assert.ok(!existsSync(tree));
+    if (disk.isOwn) assert.ok(free() - before >= 32 << 20);
+    else context.diagnostic(told.join());
+  }
+  assert.deepEqual(readdirSync(folder), []);
+  assert.ok(!existsSync(`${folder}.disk`));
 });

@@ -1,6 +1,6 @@
 // Who takes part in the CI benchmark, and how each does a job: a fresh engine, a fresh store, commands as a workflow has them.
 
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CpuGroup } from "./cpu-group.ts";
 import { DockerPeer } from "../../test/integration/peers.ts";
@@ -66,6 +66,8 @@ export interface Bench {
   readonly base: string;
   /** Contexts of the services: as they are, and with the changed line. */
   readonly contexts: { readonly plain: string; readonly changed: string };
+  /** Frees the space of a file or folder; no-op where there is nothing. */
+  readonly discard: (path: string) => void;
 }
 
 /** Runs one job from nothing to the end; the cache that it leaves replaces the contestant's earlier one. @throws when a result is wrong. */
@@ -73,7 +75,7 @@ export async function runJob(bench: Bench, contestant: Contestant, job: Job): Pr
   const { tool } = contestant;
   const { group } = bench;
   const work = join(bench.folder, "job");
-  rmSync(work, { recursive: true, force: true });
+  bench.discard(work);
   const contexts = join(work, "project");
   cpSync(job === "changed" ? bench.contexts.changed : bench.contexts.plain, contexts, { recursive: true });
   const loaded = job === "changed" ? [changedService] : serviceNames;
@@ -98,6 +100,7 @@ export async function runJob(bench: Bench, contestant: Contestant, job: Job): Pr
             cgroup: group.path,
             parent: bench.folder,
             ownNetwork: true,
+            remove: bench.discard,
           });
     const before = group.usedMs();
     const restored = job === "restored" || job === "changed" ? run(["cp", "-a", saved, cache]) : undefined;
@@ -128,11 +131,11 @@ export async function runJob(bench: Bench, contestant: Contestant, job: Job): Pr
     }
   }
   if (job === "export") {
-    rmSync(saved, { recursive: true, force: true });
+    bench.discard(saved);
     mkdirSync(join(bench.folder, "saved"), { recursive: true });
     run(["cp", "-a", cache, saved]);
   }
-  rmSync(work, { recursive: true, force: true });
+  bench.discard(work);
   return result;
 }
 

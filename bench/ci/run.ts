@@ -55,7 +55,8 @@ export async function benchCi(args: readonly string[], slipway: string, home: st
     const contexts = { plain: join(folder, "plain"), changed: join(folder, "changed") };
     writeServices(contexts.plain, { isChanged: false, size });
     writeServices(contexts.changed, { isChanged: true, size });
-    const bench = { group, folder, slipway, registry: registry.host, base: registry.base, contexts };
+    const discard = (path: string) => rmSync(path, { recursive: true, force: true });
+    const bench = { group, folder, slipway, registry: registry.host, base: registry.base, contexts, discard };
     const results = new Map<Contestant, Map<Job, JobResult[]>>(chosen.map((each) => [each, new Map()]));
     for (let round = 0; round < rounds; round++) {
       for (const job of jobs) {

@@ -10,8 +10,8 @@ const COLORS: Readonly<Record<string, string>> = { slipway: "#0b7285", "slipway-
 const OTHER = "#adb5bd";
 
 /** The whole page. */
-export function page(report: Report, curves: readonly Curve[]): string {
-  const { machine } = report;
+export function page(report: Report): string {
+  const { machine, curves } = report;
   const title = "Slipway's benchmark";
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><style>
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#212529}

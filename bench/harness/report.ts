@@ -1,6 +1,7 @@
 // The tables of a run as Markdown: each workload's medians and spreads, our ratio to the fastest peer and to the machine's limit, and the target.
 
 import { mb, ms } from "../measure.ts";
+import type { Curve } from "../scaling/types.ts";
 import { median, medianOf } from "./statistics.ts";
 import type { PeerResult, Report, Sample, WorkloadResult } from "./types.ts";
 
@@ -43,14 +44,18 @@ export function standingOf({ peers, limit, target }: WorkloadResult): Standing {
 
 /** Markdown: the promises first, then every figure. */
 export function markdown(report: Report): string {
-  const { machine, workloads, missingPeers } = report;
+  const { machine, workloads, missingPeers, curves } = report;
   const head =
     `${machine.date}, ${machine.processors} processors (${machine.model}), ${(machine.memoryBytes / 2 ** 30).toFixed(0)} GiB, Linux ${machine.kernel}; ` +
     `load ${machine.loads.map((load) => load.toFixed(1)).join(" before, ")} after; ${roundsSaid(report)}`;
   const missing = missingPeers.map(({ title, why }) => `- ${title}: ${why}`);
   return [
     head,
-    table(["workload", "Slipway", "fastest peer", "ratio (CPU)", "target", "met"], workloads.map(standingRow)),
+    table(
+      ["workload", "Slipway", "fastest peer", "ratio (CPU)", "target", "met"],
+      workloads.map((each) => standingRow(each, report.rounds)),
+    ),
+    ...(curves.length === 0 ? [] : [scaling(curves)]),
     table(
       ["workload", "builder", "wall", "to the bare work", "CPU", "peak memory", "written"],
       workloads.flatMap((each) =>
@@ -69,10 +74,11 @@ export function roundsSaid({ rounds, workloads }: Pick<Report, "rounds" | "workl
   if (rounds === 1) return "one round, which says little about speed";
   const counts = workloads.flatMap(({ peers }) => peers.map(({ samples }) => samples.length));
   const others = [...new Set(counts)].filter((count) => count > 0 && count !== rounds).sort((a, b) => a - b);
-  return `medians of ${[rounds, ...others].join(" or ")} interleaved rounds, least and most in brackets`;
+  const stars = others.length === 0 ? "" : "; a star with a number: that many rounds";
+  return `medians of ${rounds} interleaved rounds, least and most in brackets${stars}`;
 }
 
-function standingRow(workload: WorkloadResult): string[] {
+function standingRow(workload: WorkloadResult, rounds: number): string[] {
   const { ours, daemon, fastest, ratio, cpuRatio, isMet } = standingOf(workload);
   const beside = daemon === undefined ? "" : `; our daemon with buildx ${spread(daemon.samples)}`;
   const daemonRatio =
@@ -81,14 +87,28 @@ function standingRow(workload: WorkloadResult): string[] {
   const wanted = target === undefined ? "" : "ms" in target ? `< ${target.ms} ms` : `≤ ${target.ratio}`;
   return [
     workload.title,
-    ours === undefined ? "" : `${spread(ours.samples)}${beside}`,
-    fastest === undefined ? "" : `${fastest.title} ${spread(fastest.samples)}`,
+    ours === undefined ? "" : `${spread(ours.samples)}${star(ours, rounds)}${beside}`,
+    fastest === undefined ? "" : `${fastest.title} ${spread(fastest.samples)}${star(fastest, rounds)}`,
     ratio === undefined
       ? ""
       : `${ratio.toFixed(2)}${cpuRatio === undefined ? "" : ` (${cpuRatio.toFixed(2)})`}${daemonRatio}`,
     wanted,
     isMet === undefined ? "" : isMet ? "met" : "**missed**",
   ];
+}
+
+function star({ samples }: PeerResult, rounds: number): string {
+  return samples.length === rounds ? "" : ` *${samples.length}`;
+}
+
+function scaling(curves: readonly Curve[]): string {
+  const rows = curves.map(({ title, unit, exponent, points }) => [
+    title,
+    points.map(({ size, cost }) => `${size.toLocaleString("en")} ${unit}: ${ms(cost)}`).join("; "),
+    exponent.toFixed(2),
+    exponent <= 1.1 ? "met" : "**missed**",
+  ]);
+  return table(["cost against size", "sizes", "fitted exponent", "≤ 1.1"], rows);
 }
 
 function figures({ title, limit }: WorkloadResult, result: PeerResult): string[] {

@@ -1,5 +1,6 @@
 // What the benchmark is made of: peers that build, workloads that ask them to, and the samples that come out.
 
+import type { Curve } from "../scaling/types.ts";
 import type { Disk } from "./own-disk.ts";
 
 /** One timed piece of work. A missing figure could not be had from this peer. */
@@ -133,6 +134,7 @@ export interface Machine {
   readonly kernel: string;
   /** Before and after the run. */
   readonly loads: readonly number[];
+  /** From when to when. */
   readonly date: string;
 }
 
@@ -141,4 +143,5 @@ export interface Report {
   readonly rounds: number;
   readonly workloads: readonly WorkloadResult[];
   readonly missingPeers: readonly { readonly title: string; readonly why: string }[];
+  readonly curves: readonly Curve[];
 }

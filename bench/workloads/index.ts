@@ -1,6 +1,7 @@
 // Every workload, in the table's order.
 
 import type { Workload } from "../harness/types.ts";
+import { jobWorkloads } from "./jobs.ts";
 import { layerWorkloads } from "./layers.ts";
 import { smallWorkloads } from "./small.ts";
 import { storeWorkloads } from "./stores.ts";
@@ -12,5 +13,6 @@ export function allWorkloads(isQuick: boolean): Workload[] {
     ...treeWorkloads(isQuick),
     ...layerWorkloads(isQuick),
     ...storeWorkloads(isQuick),
+    ...jobWorkloads(isQuick),
   ];
 }
