@@ -103,8 +103,9 @@ function open(path: string, options: DatabaseOptions): Database {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     db = new DatabaseSync(path, { timeout: options.busyTimeoutMs ?? 30_000 });
+    // A cache of 64 MiB, filled with what is read and no more: keys are digests, so that each new one is somewhere else in a large index.
     db.exec(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY",
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536",
     );
     const database = new Database(path, db);
     if (versionOf(db) !== options.migrations.length) migrate(database, db, options.migrations);
