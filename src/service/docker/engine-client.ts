@@ -2,7 +2,7 @@
 // may be a stream. Spec: Docker Engine API v1.41. Counterpart: docker/docker client.
 
 import { spawn } from "node:child_process";
-import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from "node:http";
+import { Agent, request as httpRequest, type AgentOptions, type ClientRequest, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
@@ -24,13 +24,8 @@ export class EngineClient {
   /** @throws DOCKER_HOST_INVALID. */
   constructor(endpoint: DockerEndpoint) {
     this.#endpoint = endpoint;
-    const open = opener(endpoint);
-    this.#open = open;
-    this.#agent = new (class extends Agent {
-      override createConnection() {
-        return open();
-      }
-    })({ keepAlive: true, maxSockets: 8 });
+    this.#open = opener(endpoint);
+    this.#agent = agentOf(this.#open, { keepAlive: true, maxSockets: 8 });
   }
 
   get host(): string {
@@ -80,12 +75,7 @@ export class EngineClient {
       "content-type": "application/json",
       "content-length": Buffer.byteLength(text),
     };
-    const open = this.#open;
-    const agent = new (class extends Agent {
-      override createConnection() {
-        return open();
-      }
-    })();
+    const agent = agentOf(this.#open, {});
     const request = httpRequest({ agent, method: "POST", path, host: "docker", headers, signal });
     const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
     request.once("upgrade", (_response, socket, head) => {
@@ -142,6 +132,17 @@ export class EngineClient {
       throw unreachable(this.#endpoint.host, error);
     }
   }
+}
+
+function agentOf(open: () => Duplex, options: AgentOptions): Agent {
+  // The connection knows the server's name, where it has one. Left to itself the agent looks whether "docker" is an address, and the
+  // pattern for those of IPv6 takes 9 ms when it is first used.
+  const named: AgentOptions & { readonly servername: string } = { ...options, servername: "" };
+  return new (class extends Agent {
+    override createConnection() {
+      return open();
+    }
+  })(named);
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {
