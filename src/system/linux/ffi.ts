@@ -127,13 +127,17 @@ export function ffiAvailable(): boolean {
 /** Calls a libc function and returns its raw result; a negative one leaves its reason in {@link lastErrno}. */
 export function callRaw(name: Function_, ...args: Argument[]): number {
   library ??= open();
-  let bound = library.functions.get(name);
+  return invoke(library, bind(library, name), args);
+}
+
+function bind({ functions, handle }: Library, name: Function_): KoffiFunction {
+  let bound = functions.get(name);
   if (bound === undefined) {
     const [result, parameters] = SIGNATURES[name];
-    bound = library.handle.func(name, result, [...parameters]);
-    library.functions.set(name, bound);
+    bound = handle.func(name, result, [...parameters]);
+    functions.set(name, bound);
   }
-  return invoke(library, bound, args);
+  return bound;
 }
 
 /**
@@ -191,12 +195,7 @@ export function boundFunction(name: Function_): {
   address: (of: Buffer) => number;
 } {
   library ??= open();
-  const [result, parameters] = SIGNATURES[name];
-  const { handle, address } = library;
-  return {
-    call: handle.func(name, result, [...parameters]) as unknown as (...words: readonly number[]) => number,
-    address,
-  };
+  return { call: bind(library, name) as (...words: readonly number[]) => number, address: library.address };
 }
 
 /** errno of this thread's last call that failed. */

@@ -61,6 +61,16 @@ export class NameReader {
     return this.#words[7]! & 0xffff;
   }
 
+  /** How many names it has. */
+  get links(): number {
+    return this.#words[4]!;
+  }
+
+  /** What it takes on disk, in blocks of 512 bytes. */
+  get blocks(): number {
+    return this.#words[12]! + this.#words[13]! * 2 ** 32;
+  }
+
   /**
    * Reads the file at a name into `into`, from `at` on, in one call; links are not followed. How many bytes came, or -1 where it can't be read like this
    * or has attributes besides those of the host's security.
