@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { engineWorkerEntry } from "../ports/index.ts";
+import { getXattr, setTimes, setXattr } from "../../system/linux/index.ts";
 import { type RunOptions, WorkerPool } from "../../system/workers/index.ts";
 import { type CopyAction, type FileActionsInput, runFileActions } from "./file-actions.ts";
 import { runInWorkers } from "./file-jobs.ts";
@@ -27,6 +29,13 @@ function makeSource(): void {
   fs.linkSync(join(source, "d0/f1"), join(source, "d4/one-more-name"));
   fs.linkSync(join(source, "top3"), join(source, "d2/deep/name-of-top3"));
   fs.symlinkSync("../top1", join(source, "d3/link"));
+  fs.writeFileSync(join(source, "d3/empty"), "");
+  fs.writeFileSync(join(source, "d3/large"), Buffer.alloc(300_000, "large"));
+  fs.writeFileSync(Buffer.from(`${source}/d3/\xff\xe4 name`, "latin1"), "bytes");
+  fs.writeFileSync(join(source, "d3/attributes"), "with");
+  setXattr(join(source, "d3/attributes"), "user.known", Buffer.from("kept"));
+  setTimes(join(source, "d3/f4"), 5n, -1_234_567_891n);
+  execFileSync("mkfifo", [join(source, "d3/fifo")]);
 }
 
 const COPY: CopyAction = {
@@ -44,11 +53,17 @@ function listed(root: string): Record<string, string> {
   const found: Record<string, string> = {};
   const names = new Map<bigint, string[]>();
   for (const path of fs.readdirSync(root, { recursive: true, encoding: "utf8" }).toSorted()) {
+    // A name that is no UTF-8.
+    if (path.includes("\ufffd")) {
+      found[path] = "there";
+      continue;
+    }
     const stat = fs.lstatSync(join(root, path), { bigint: true });
     const content = stat.isFile() ? fs.readFileSync(join(root, path), "utf8") : "";
     const link = stat.isSymbolicLink() ? fs.readlinkSync(join(root, path)) : "";
     const time = stat.isDirectory() && path === "app" ? "" : String(stat.mtimeNs);
-    found[path] = [stat.mode.toString(8), stat.uid, stat.gid, time, content, link].join(" ");
+    const known = getXattr(join(root, path), "user.known")?.toString() ?? "";
+    found[path] = [stat.mode.toString(8), stat.uid, stat.gid, time, content, link, known].join(" ");
     if (stat.isFile() && stat.nlink > 1n) names.set(stat.ino, [...(names.get(stat.ino) ?? []), path]);
   }
   found["names"] = JSON.stringify([...names.values()].toSorted());

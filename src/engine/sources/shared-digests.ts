@@ -5,7 +5,7 @@
 import * as fs from "node:fs";
 import { type ByteString, type Digest, errnoOf, fsPath } from "../../base/index.ts";
 import { entryDigest, smallFileDigest } from "../../storage/snapshots/index.ts";
-import { canReadNames, NameReader } from "../../system/linux/index.ts";
+import { canReadNames, NameReader, tryOpenFolder } from "../../system/linux/index.ts";
 import { directContext, type JobContext, throwIfAborted } from "../../system/workers/index.ts";
 import type { FileNumbers } from "./walk-record.ts";
 
@@ -161,7 +161,7 @@ class PartReader {
         const above = path.slice(0, Math.max(0, slash));
         if (this.#names !== undefined && above !== dir) {
           if (fd >= 0) fs.closeSync(fd);
-          fd = openFolder(above === "" ? this.#shared.root : `${this.#shared.root}/${above}`);
+          fd = tryOpenFolder(fsPath(above === "" ? this.#shared.root : `${this.#shared.root}/${above}`));
           dir = above;
         }
         if (!this.#readQuick(at, fd, from + slash + 1)) this.#readSlow(at, path);
@@ -199,16 +199,5 @@ class PartReader {
     this.#numbers.set(numbers, at * NUMBERS);
     this.#digests.write(digest.slice("sha256:".length), at * DIGEST, "hex");
     Atomics.store(this.#states, at, 1);
-  }
-}
-
-/** -1 where it can't be opened. */
-function openFolder(path: ByteString): number {
-  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-  try {
-    return fs.openSync(fsPath(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK);
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return -1;
   }
 }

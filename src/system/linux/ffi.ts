@@ -19,8 +19,12 @@ const SIGNATURES = {
   lremovexattr: ["int", ["void *", "void *"]],
   fgetxattr: ["long", ["int", "void *", "void *", "size_t"]],
   flistxattr: ["long", ["int", "long", "size_t"]],
-  openat: ["int", ["int", "long", "int"]],
+  openat: ["int", ["int", "long", "int", "uint"]],
+  unlinkat: ["int", ["int", "long", "int"]],
   read: ["long", ["int", "long", "size_t"]],
+  write: ["long", ["int", "long", "size_t"]],
+  fchmod: ["int", ["int", "uint"]],
+  fchown: ["int", ["int", "uint", "uint"]],
   close: ["int", ["int"]],
   mknod: ["int", ["void *", "uint", "uint64"]],
   flock: ["int", ["int", "int"]],
@@ -191,11 +195,11 @@ export function syscall(name: Syscall, args: Argument[], path?: Path, dest?: Pat
  * @throws where libc has no such function.
  */
 export function boundFunction(name: Function_): {
-  call: (...words: readonly number[]) => number;
+  call: (...words: readonly (number | Buffer)[]) => number;
   address: (of: Buffer) => number;
 } {
   library ??= open();
-  return { call: bind(library, name) as (...words: readonly number[]) => number, address: library.address };
+  return { call: bind(library, name) as (...words: readonly (number | Buffer)[]) => number, address: library.address };
 }
 
 /** errno of this thread's last call that failed. */

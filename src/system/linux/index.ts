@@ -16,7 +16,7 @@ export {
 export type { OpenInOptions } from "./files.ts";
 export { bindMount, mount, mountOverlay, MS, parseMounts, readMounts, unmount } from "./mounts.ts";
 export type { MountInfo, OverlayMount } from "./mounts.ts";
-export { canReadNames, NameReader } from "./names.ts";
+export { canReadNames, NameReader, tryOpenFolder } from "./names.ts";
 export { isPrivileged, tryOwn } from "./privileges.ts";
 export { openPipe, posixSpawn, reap, waitForExit } from "./spawn.ts";
 export type { ExitStatus, SpawnRequest } from "./spawn.ts";
