@@ -5,9 +5,12 @@ import { constants, zstdCompressSync } from "node:zlib";
 import { byteEntropy, COMPRESSED_BITS } from "./gzip-level.ts";
 
 /** Of a piece, in one part: where bytes are spread evenly, but the same ones come again and again, a compressor finds that in it. */
-const TRIAL_SHARE = 1 / 16;
+const LONG_SHARE = 1 / 16;
+/** And in each of some parts from all over: a piece is seldom alike everywhere. */
+const SHORT_SHARE = 1 / 64;
+const SHORT_PARTS = 8;
 /** What the trial has to gain for the piece to be compressed. */
-const WORTH_SHARE = 1 / 128;
+const WORTH_SHARE = 1 / 256;
 /** A smaller piece is compressed sooner than it is tried. */
 const WORTH_TRYING_BYTES = 64 * 1024;
 
@@ -20,11 +23,22 @@ const ZSTD_FRAME_HEADER = 9;
 /** Whether the piece is to be stored: by its bytes alone, so that equal layers stay equal. */
 export function isWorthStoring(data: Buffer): boolean {
   if (data.length < WORTH_TRYING_BYTES || byteEntropy(data) <= COMPRESSED_BITS) return false;
-  const size = Math.floor(data.length * TRIAL_SHARE);
-  const start = Math.floor((data.length - size) / 2);
-  const params = { [constants.ZSTD_c_compressionLevel]: 1 };
-  const tried = zstdCompressSync(data.subarray(start, start + size), { params, chunkSize: size + 4096 });
-  return tried.length > size * (1 - WORTH_SHARE);
+  const [long, short] = [Math.floor(data.length * LONG_SHARE), Math.floor(data.length * SHORT_SHARE)];
+  const parts = Array.from({ length: SHORT_PARTS }, (_, at) => partOf(data, short, (at + 0.5) / SHORT_PARTS));
+  let [taken, tried] = [0, 0];
+  for (const part of [partOf(data, long, 0.5), ...parts]) {
+    const params = { [constants.ZSTD_c_compressionLevel]: 1 };
+    taken += part.length;
+    tried += zstdCompressSync(part, { params, chunkSize: part.length + 4096 }).length;
+    if (tried <= taken * (1 - WORTH_SHARE)) return false;
+  }
+  return true;
+}
+
+/** `size` bytes; `at` is 0 for the first ones, 1 for the last. */
+function partOf(data: Buffer, size: number, at: number): Buffer {
+  const start = Math.floor((data.length - size) * at);
+  return data.subarray(start, start + size);
 }
 
 /** More than either form adds to a piece. */
