@@ -106,25 +106,32 @@ test("steps are read from a progress log, one span each", () => {
   ]);
 });
 
-test("its own disk gives back what is discarded, and leaves nothing; without one, what is discarded is removed", (context) => {
-  const folder = mkdtempSync(join(tmpdir(), "slipway-bench-disk-"));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
-  const told: string[] = [];
-  {
-    using disk = ownDisk(folder, (line) => told.push(line));
-    assert.equal(disk.isOwn, told.length === 0, told.join());
-    const tree = join(folder, "tree");
-    mkdirSync(tree);
-    writeFileSync(join(tree, "small"), "x");
-    writeFileSync(join(tree, "large"), Buffer.alloc(32 << 20));
-    const free = () => Number(statfsSync(folder, { bigint: true }).bfree) * statfsSync(folder).bsize;
-    const before = free();
-    disk.discard(tree);
-    disk.discard(tree);
-    assert.ok(!existsSync(tree));
-    if (disk.isOwn) assert.ok(free() - before >= 32 << 20);
-    else context.diagnostic(told.join());
-  }
-  assert.deepEqual(readdirSync(folder), []);
-  assert.ok(!existsSync(`${folder}.disk`));
-});
+for (const isOwn of [true, false])
+  test(`what is discarded gives back its space and leaves nothing, ${isOwn ? "on a disk of its own" : "without the programs for one"}`, (context) => {
+    const folder = mkdtempSync(join(tmpdir(), "slipway-bench-disk-"));
+    const path = process.env["PATH"];
+    context.after(() => {
+      process.env["PATH"] = path;
+      rmSync(folder, { recursive: true, force: true });
+    });
+    if (!isOwn) process.env["PATH"] = folder;
+    const told: string[] = [];
+    {
+      using disk = ownDisk(folder, (line) => told.push(line));
+      assert.equal(disk.isOwn, told.length === 0, told.join());
+      if (isOwn) context.diagnostic(disk.isOwn ? "a disk of its own" : told.join());
+      else assert.match(told.join(), /no file system of its own .*mkfs\.ext4/);
+      const tree = join(folder, "tree");
+      mkdirSync(tree);
+      writeFileSync(join(tree, "small"), "x");
+      writeFileSync(join(tree, "large"), Buffer.alloc(32 << 20));
+      const free = () => Number(statfsSync(folder, { bigint: true }).bfree) * statfsSync(folder).bsize;
+      const before = free();
+      disk.discard(tree);
+      disk.discard(tree);
+      assert.ok(!existsSync(tree));
+      if (disk.isOwn) assert.ok(free() - before >= 32 << 20);
+    }
+    assert.deepEqual(readdirSync(folder), []);
+    assert.ok(!existsSync(`${folder}.disk`));
+  });
