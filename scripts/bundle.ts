@@ -23,6 +23,8 @@ const out = join(root, "dist");
 mkdirSync(out, { recursive: true });
 // The native program beside the bundle is made apart, by scripts/native.ts.
 for (const name of globSync("*.js", { cwd: out })) rmSync(join(out, name), { force: true });
+// Compiled code is of files that are not there any more.
+rmSync(join(out, "compile-cache"), { recursive: true, force: true });
 // Apart, because workers start often and must not load what only the main thread needs.
 for (const [name, entry] of Object.entries({
   slipway: "src/cli/main.ts",

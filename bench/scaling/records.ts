@@ -3,7 +3,12 @@
 import { join } from "node:path";
 import { rmSync } from "node:fs";
 import { digestOf } from "../../src/base/index.ts";
-import { recordsByOutputSchema, recordsSchema, SqliteKeyStorage } from "../../src/storage/records/index.ts";
+import {
+  recordsByBytesSchema,
+  recordsByOutputSchema,
+  recordsSchema,
+  SqliteKeyStorage,
+} from "../../src/storage/records/index.ts";
 import { openDatabase } from "../../src/system/database/index.ts";
 import { fittedExponent } from "../harness/statistics.ts";
 import type { Lab } from "../harness/types.ts";
@@ -15,7 +20,7 @@ const WORK = 5000;
 export function recordCurve(lab: Lab): Promise<Curve> {
   const sizes = lab.isQuick ? [1000, 2000] : [1000, 10_000, 100_000, 1_000_000];
   const path = join(lab.folder, "scaling-records.db");
-  using db = openDatabase(path, { migrations: [recordsSchema, recordsByOutputSchema] });
+  using db = openDatabase(path, { migrations: [recordsSchema, recordsByOutputSchema, recordsByBytesSchema] });
   const storage = new SqliteKeyStorage(db);
   let filled = 0;
   let spentMs = 0;

@@ -38,6 +38,11 @@ export function hexOf(digest: Digest): string {
   return digest.slice("sha256:".length);
 }
 
+/** The digest that has these 32 bytes. */
+export function digestOfBytes(bytes: Uint8Array): Digest {
+  return `sha256:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")}` as Digest;
+}
+
 /** Hashes chunks as they pass; `digest()` ends it. */
 export class Digester {
   readonly #hash = crypto().createHash("sha256");

@@ -1,9 +1,11 @@
-// Where `slipway` starts. Only this much, so that all the rest is compiled once: V8 keeps the code of modules that are loaded after it was asked to.
+// Where `slipway` starts. Only this much, so that all the rest is loaded with the code that was compiled before.
 
-import { enableCompileCache } from "node:module";
 import { join } from "node:path";
+import { keepCompiledCode } from "./compiled-code.ts";
 
-// Compiled code is kept beside the bundle, never in a folder that others can write to. Where it can't be kept nothing is lost but time.
-if (import.meta.filename.endsWith(".js")) enableCompileCache(join(import.meta.dirname, "compile-cache"));
+// Beside the bundle, never in a folder that others can write to.
+if (import.meta.filename.endsWith(".js")) {
+  keepCompiledCode(import.meta.dirname, join(import.meta.dirname, "compile-cache"));
+}
 
 void import("./start.ts").then(({ start }) => start());

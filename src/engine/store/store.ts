@@ -5,6 +5,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ContentStore } from "../../storage/content/index.ts";
 import {
+  recordsByBytesSchema,
   recordsByOutputSchema,
   recordsSchema,
   SourceRecords,
@@ -88,6 +89,7 @@ export class Store implements AsyncDisposable {
           gitRepositoriesSchema,
           sentFoldersSchema,
           refListsSchema,
+          recordsByBytesSchema,
         ],
         replaceDamaged: lock.alone,
       });
