@@ -27,7 +27,7 @@ interface Loaded {
 
 const WRAPPER = ["(function(exports,require,module,__filename,__dirname){", "\n})"] as const;
 /** The successful runs of a verb after which code is kept: the first calls other functions than the next, and soon there is nothing new. */
-const KEPT_AFTER: readonly number[] = [1, 2, 4, 16, 64];
+const KEPT_AFTER: readonly number[] = [1, 2, 4, 16];
 /** V8 forgets the code of functions that have not been called for long; a process that lived so long would keep less than there was. */
 const MAX_LIFE_S = 10;
 
