@@ -109,8 +109,9 @@ function verbOf(argument: string | undefined): string {
 
 // V8 takes what it is given: after a crash there has to be all of it or nothing.
 function writeWhole(path: string, bytes: Buffer): void {
-  const beside = `${path}.${process.pid}`;
-  const fd = openSync(beside, "w");
+  // Others may have this process's number: in a container of their own.
+  const beside = `${path}.${process.pid}-${Math.random().toString(36).slice(2)}`;
+  const fd = openSync(beside, "wx");
   try {
     for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
     fsyncSync(fd);
