@@ -68,7 +68,7 @@ need_runtime() {
 # The bundle that the command starts from; made anew when a source file is newer.
 need_bundle() {
   if [ -f "$SLIPWAY_HOME/dist/.stamp" ] &&
-    [ -z "$(find "$SLIPWAY_HOME/src" "$SLIPWAY_HOME/package-lock.json" "$SLIPWAY_HOME/scripts/bundle.ts" -newer "$SLIPWAY_HOME/dist/.stamp" -type f -print -quit)" ]; then
+    [ -z "$(find "$SLIPWAY_HOME/src" "$SLIPWAY_HOME/package-lock.json" "$SLIPWAY_HOME"/scripts/bundle*.ts -newer "$SLIPWAY_HOME/dist/.stamp" -type f -print -quit)" ]; then
     return 0
   fi
   (cd "$SLIPWAY_HOME" && "$SLIPWAY_NODE" scripts/bundle.ts >&2)

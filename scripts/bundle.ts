@@ -1,25 +1,18 @@
 // Bundles the command and its worker into dist/, which is what `slipway` starts from: fewer files to open is most of start-up.
 // koffi stays outside: it finds its native part beside itself.
 
+import { spawnSync } from "node:child_process";
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown, type Plugin } from "rolldown";
+import { bundleGroups } from "./bundle-groups.ts";
 import { lazyRequires } from "./lazy-requires.ts";
 import { staticDescriptors } from "./static-descriptors.ts";
 
 const root = join(import.meta.dirname, "..");
-/** Two files instead of forty: what every command starts with, and what a build needs of the engine. The rest is loaded by those who need it. */
-const groups = [
-  { name: "start", test: /\/src\/cli\/start\.ts$/, priority: 2 },
-  {
-    name: "build",
-    test: /\/src\/(base|engine|formats|graph|storage|distribution|system|frontends\/(dockerfile|gateway)|service\/(session|builders|history)|cli\/progress)\/|\/node_modules\/@bufbuild\//,
-    priority: 1,
-    includeDependenciesRecursively: false,
-  },
-];
 const out = join(root, "dist");
+const named = new Map<string, string>();
 mkdirSync(out, { recursive: true });
 // The native program beside the bundle is made apart, by scripts/native.ts.
 for (const name of globSync("*.js", { cwd: out })) rmSync(join(out, name), { force: true });
@@ -44,7 +37,7 @@ for (const [name, entry] of Object.entries({
   });
   const { output } = await bundle.generate({
     format: "cjs",
-    codeSplitting: name === "slipway" ? { groups } : true,
+    codeSplitting: name === "slipway" ? { groups: bundleGroups(root) } : true,
     entryFileNames: "[name].js",
     chunkFileNames: `${name}-[hash].js`,
     minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
@@ -53,12 +46,25 @@ for (const [name, entry] of Object.entries({
   for (const file of output) {
     if (file.type !== "chunk") throw new Error(`the bundle of ${name} has more than code: ${file.fileName}`);
     writeFileSync(join(out, file.fileName), inAscii(lazyRequires(file.code, file.fileName)));
+    named.set(file.name, join(out, file.fileName));
   }
 }
 // CommonJS, whatever the package around it is: importing a built-in module as ESM runs every getter of its exports, and `node:http` then
 // loads undici; requiring it does not. That and the module loader were a third of the time to the first step.
 writeFileSync(join(out, "package.json"), '{ "type": "commonjs" }\n');
+mustLoadAlone("build", ["seldom", "remote"]);
 writeFileSync(join(out, ".stamp"), "");
+
+/** @throws where loading a file loads one of `others`, which finds it half made: what they have of each other while they are loaded belongs to it. */
+function mustLoadAlone(name: string, others: readonly string[]): void {
+  const program = `require(${JSON.stringify(named.get(name))}); console.log(Object.keys(require.cache).join("\\n"))`;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["-e", program], { encoding: "utf8" });
+  const loaded = stdout.trim().split("\n");
+  const found = others.find((other) => loaded.includes(named.get(other) ?? ""));
+  if (status === 0 && found === undefined) return;
+  const why = /^\w*Error: .{0,200}/m.exec(stderr)?.[0] ?? `it loads ${found}`;
+  throw new Error(`scripts/bundle-groups.ts: ${name} can't be loaded without ${others.join(" or ")}: ${why}`);
+}
 
 /** Text of one byte a character is read, hashed and scanned at twice the speed; one letter beyond ASCII doubles a whole file. */
 function inAscii(code: string): string {
