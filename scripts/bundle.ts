@@ -45,7 +45,10 @@ for (const [name, entry] of Object.entries({
   await bundle.close();
   for (const file of output) {
     if (file.type !== "chunk") throw new Error(`the bundle of ${name} has more than code: ${file.fileName}`);
-    writeFileSync(join(out, file.fileName), inAscii(lazyRequires(file.code, file.fileName)));
+    writeFileSync(
+      join(out, file.fileName),
+      inAscii(lazyRequires(withoutImports(file.code, file.fileName), file.fileName)),
+    );
     named.set(file.name, join(out, file.fileName));
   }
 }
@@ -64,6 +67,13 @@ function mustLoadAlone(name: string, others: readonly string[]): void {
   if (status === 0 && found === undefined) return;
   const why = found === undefined ? "it fails when it is loaded" : `it loads ${found}`;
   throw new Error(`scripts/bundle-groups.ts: ${name} can't be loaded without ${others.join(" or ")}: ${why}`);
+}
+
+/** What `vm.Script` runs can't import without a warning of Node's that this is an experiment. @throws where a file imports what is no built-in module. */
+function withoutImports(code: string, file: string): string {
+  const text = code.replace(/\bimport\(`(node:[\w/]+)`\)/g, 'Promise.resolve(require("$1"))');
+  if (/\bimport\(["'`]/.test(text)) throw new Error(`${file} imports a module that is no built-in one`);
+  return text;
 }
 
 /** Text of one byte a character is read, hashed and scanned at twice the speed; one letter beyond ASCII doubles a whole file. */

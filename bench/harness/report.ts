@@ -28,7 +28,8 @@ export function standingOf({ peers, limit, target }: WorkloadResult): Standing {
   const fastest = against.toSorted((one, other) => wall(one) - wall(other))[0];
   const ratio = ours === undefined || fastest === undefined ? undefined : wall(ours) / wall(fastest);
   const [ourCpu, theirCpu] = [cpu(ours), cpu(fastest)];
-  const cpuRatio = ourCpu === undefined || theirCpu === undefined ? undefined : ourCpu / theirCpu;
+  // Clocks of 10 ms: a peer may well have taken none.
+  const cpuRatio = ourCpu === undefined || theirCpu === undefined || theirCpu === 0 ? undefined : ourCpu / theirCpu;
   const limitRatio = ours === undefined || limit === undefined ? undefined : wall(ours) / limit.sample.wallMs;
   const isMet =
     target === undefined || ours === undefined

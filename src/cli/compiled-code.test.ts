@@ -26,7 +26,7 @@ function program(name: string) {
   writeFileSync(join(home, "package.json"), '{ "type": "commonjs" }');
   writeFileSync(
     join(home, "lib.js"),
-    `exports.now=()=>1;exports.later=(a)=>{const sum=[];for(const each of [1,2,3])sum.push(each*a);return sum.map((n)=>n+1).join("-")};exports.path=()=>import("node:path")\n`,
+    `exports.now=()=>1;exports.later=(a)=>{const sum=[];for(const each of [1,2,3])sum.push(each*a);return sum.map((n)=>n+1).join("-")}\n`,
   );
   writeFileSync(
     join(home, "main.mjs"),
@@ -35,7 +35,7 @@ function program(name: string) {
     keepCompiledCode(import.meta.dirname, import.meta.dirname + "/kept");
     const lib = createRequire(import.meta.url)("./lib.js");
     const [verb, what, code] = process.argv.slice(2);
-    console.log(what === "later" ? lib.later(2) : what === "path" ? typeof (await lib.path()).join : lib.now());
+    console.log(what === "later" ? lib.later(2) : lib.now());
     process.exit(Number(code ?? 0));`,
   );
   const kept = () => {
@@ -59,7 +59,7 @@ test("code is kept with the functions that were called, after the first runs of 
   const second = size();
   assert.ok(second > first, `${second} bytes with a function more, ${first} without`);
   const before = statSync(join(kept(), "lib.js")).ino;
-  assert.equal(run("build", "path"), "function");
+  assert.equal(run("build", "now"), "1");
   assert.equal(statSync(join(kept(), "lib.js")).ino, before, "the third run keeps nothing");
   assert.equal(run("bake", "now"), "1");
   assert.deepEqual(readdirSync(kept()).sort(), ["lib.js", "runs-bake", "runs-build"]);

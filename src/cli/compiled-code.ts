@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
-import { constants, Script } from "node:vm";
+import { Script } from "node:vm";
 
 /** A file of the bundle that this process loaded. */
 interface Loaded {
@@ -33,7 +33,7 @@ const MAX_LIFE_S = 10;
 
 /**
  * From now on the files beside `home`'s are loaded with the code that was kept in `dir`, and the code is kept there when this process ends well.
- * Where it can't be read or kept nothing is lost but time. `dir` has to be one that nobody else writes to: its code is run.
+ * They have no `import()`: the bundler makes calls of `require` of it. Where code can't be read or kept nothing is lost but time. `dir` has to be one that nobody else writes to: its code is run.
  */
 export function keepCompiledCode(home: string, dir: string): void {
   const own = join(dir, nameOfEngine());
@@ -62,7 +62,6 @@ function run(module: NodeJS.Module, filename: string, dir: string): Loaded {
   const script = new Script(`${WRAPPER[0]}${source}${WRAPPER[1]}`, {
     filename,
     columnOffset: -WRAPPER[0].length,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     ...(cachedData === undefined ? {} : { cachedData }),
   });
   const body = script.runInThisContext() as (...given: unknown[]) => void;
