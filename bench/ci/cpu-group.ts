@@ -41,7 +41,12 @@ export async function removeGroups(prefix: string): Promise<void> {
   const root = "/sys/fs/cgroup";
   const hierarchies = exists(join(root, "cgroup.controllers")) ? [root] : foldersOf(root);
   const groups = hierarchies.flatMap((each) => foldersOf(each).filter((path) => basename(path).startsWith(prefix)));
-  for (let tries = 0; tries < 50 && !groups.every(removeGroup); tries++) await sleep(100);
+  // An engine that was killed in its work ends when the disk has taken what it wrote.
+  let left = groups;
+  for (let tries = 0; tries < 300 && left.length > 0; tries++) {
+    left = left.filter((group) => !removeGroup(group));
+    if (left.length > 0) await sleep(100);
+  }
 }
 
 function foldersOf(path: string): string[] {
