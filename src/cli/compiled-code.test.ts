@@ -89,3 +89,13 @@ test("a folder that can't be written to costs nothing but time", () => {
   assert.equal(run("build", "later"), "3-5-7");
   assert.equal(readFileSync(join(home, "kept"), "utf8"), "a file");
 });
+
+test("nobody else can write what is run, whatever the umask", () => {
+  const { home, kept } = program("umask");
+  const line = `umask 0; exec "$0" "$@"`;
+  const ended = spawnSync("sh", ["-c", line, process.execPath, join(home, "main.mjs"), "build", "now"]);
+  assert.equal(ended.status, 0);
+  const paths = [join(home, "kept"), kept(), ...readdirSync(kept()).map((name) => join(kept(), name))];
+  assert.equal(paths.length, 4);
+  for (const path of paths) assert.equal(statSync(path).mode & 0o022, 0, path);
+});

@@ -95,10 +95,11 @@ function keep(dir: string, loaded: readonly Loaded[]): void {
 
 /** Whether code is to be kept after this run; a file's size is the number of runs. */
 function countRun(path: string): boolean {
-  mkdirSync(dirname(path), { recursive: true });
+  // Whatever the umask is: who can write here has code run.
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   const before = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (before >= KEPT_AFTER.at(-1)!) return false;
-  appendFileSync(path, ".");
+  appendFileSync(path, ".", { mode: 0o644 });
   return KEPT_AFTER.includes(before + 1);
 }
 
@@ -110,7 +111,7 @@ function verbOf(argument: string | undefined): string {
 function writeWhole(path: string, bytes: Buffer): void {
   // Others may have this process's number: in a container of their own.
   const beside = `${path}.${process.pid}-${Math.random().toString(36).slice(2)}`;
-  const fd = openSync(beside, "wx");
+  const fd = openSync(beside, "wx", 0o644);
   try {
     for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
     fsyncSync(fd);

@@ -6,7 +6,7 @@ import type { CacheKeyStorage, CacheLink, CacheResult } from "../../graph/solver
 import type { Database } from "../../system/database/index.ts";
 import { indexed, storedId } from "./schema.ts";
 
-/** {@link CacheKeyStorage} over a database that has the tables of `recordsSchema`. Errors are the database's. */
+/** {@link CacheKeyStorage} over a database that has the tables of `recordsByBytesSchema`. Errors are the database's. */
 export class SqliteKeyStorage implements CacheKeyStorage {
   readonly #db: Database;
   readonly #statements: ReturnType<typeof prepareAll>;
