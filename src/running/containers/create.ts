@@ -16,7 +16,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { BuildError, isBuildError } from "../../base/index.ts";
 import type { Engine } from "../../engine/index.ts";
-import { lockFile } from "../../system/linux/index.ts";
+import { lockFile, whileMaking } from "../../system/linux/index.ts";
 import { checkNetworkRequest } from "../networks/index.ts";
 import { dropUnborn, planMounts } from "../volumes/index.ts";
 import type { ContainerMount } from "../volumes/index.ts";
@@ -150,11 +150,13 @@ function logWarnings({ log }: ContainerConfig): string[] {
 function makeLocked(store: ContainerStore, id: string): number {
   mkdirSync(store.folder, { recursive: true, mode: 0o711 });
   const unnamed = join(store.folder, `${UNNAMED}${id}`);
-  mkdirSync(unnamed, { mode: 0o711 });
-  const making = openSync(join(unnamed, "making"), "w", 0o600);
-  lockFile(making, "exclusive", true);
-  renameSync(unnamed, store.dir(id));
-  return making;
+  return whileMaking(store.folder, () => {
+    mkdirSync(unnamed, { mode: 0o711 });
+    const making = openSync(join(unnamed, "making"), "w", 0o600);
+    lockFile(making, "exclusive", true);
+    renameSync(unnamed, store.dir(id));
+    return making;
+  });
 }
 
 function doneMaking(dir: string, making: number): Disposable {

@@ -1,10 +1,11 @@
 // Removing a container's files. The folder is renamed first: a container is there or not, whoever is killed meanwhile. Several may
 // remove the same at once: a command, the supervisor, other commands' sweeps.
 
-import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { byteString, errnoOf } from "../../base/index.ts";
 import { removeTree } from "../../storage/snapshots/index.ts";
+import { unlessMaking } from "../../system/linux/index.ts";
 
 const REMOVED = ".removed-";
 /** In front of a folder that is not even locked by its maker yet. */
@@ -29,10 +30,13 @@ export function removeContainer(dir: string): void {
 /** Finishes what removals and makers that were killed began. */
 export function finishRemovals(folder: string): void {
   if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder)) {
-    const path = join(folder, name);
-    if (name.startsWith(REMOVED) || (name.startsWith(UNNAMED) && isOld(path))) removeTogether(path);
-  }
+  const names = readdirSync(folder);
+  for (const name of names) if (name.startsWith(REMOVED)) removeTogether(join(folder, name));
+  const isUnnamed = (name: string) => name.startsWith(UNNAMED);
+  if (!names.some(isUnnamed)) return;
+  unlessMaking(folder, () => {
+    for (const name of readdirSync(folder).filter(isUnnamed)) removeTogether(join(folder, name));
+  });
 }
 
 /** A path of its own outside of the container's folder: a name, an anonymous volume. */
@@ -50,10 +54,4 @@ function removeTogether(path: string): void {
       if (attempt > 20 || errnoOf(error) !== "ENOENT") throw error;
     }
   }
-}
-
-/** Nobody can still be between two calls of making it. */
-function isOld(path: string): boolean {
-  const made = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
-  return Date.now() - made > 10_000;
 }

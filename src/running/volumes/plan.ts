@@ -3,8 +3,9 @@
 import { mkdirSync, readlinkSync, closeSync, constants, openSync, statSync } from "node:fs";
 import { BuildError, errnoOf } from "../../base/index.ts";
 import { O_PATH, openIn } from "../../system/linux/index.ts";
+import { volumeDir } from "./folders.ts";
 import { fillFromImage } from "./initial-content.ts";
-import { addVolumeUser, boundDevice, createVolume, volumeDir } from "./records.ts";
+import { addVolumeUser, boundDevice, createVolume } from "./records.ts";
 import type { ContainerMount, MountAsker, MountRequest } from "./types.ts";
 
 type Requested<Kind extends MountRequest["kind"]> = Extract<MountRequest, { kind: Kind }>;

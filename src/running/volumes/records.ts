@@ -3,9 +3,10 @@
 // Counterpart: moby/moby volume/local, volume/service; whose words the errors have.
 
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, errnoOf } from "../../base/index.ts";
+import { dropVolume, makeVolume, namesIn, volumeDir, volumeNames } from "./folders.ts";
 
 export interface VolumeRecord {
   readonly name: string;
@@ -28,14 +29,6 @@ export interface VolumeCreateRequest {
   readonly options?: Readonly<Record<string, string>> | undefined;
 }
 
-export function volumesDir(root: string): string {
-  return join(root, "volumes");
-}
-
-export function volumeDir(root: string, name: string): string {
-  return join(root, "volumes", name);
-}
-
 /** The volume of this name, made when there is none; `user` is the container that it is made for. @throws VOLUME_INVALID */
 export function createVolume(
   root: string,
@@ -52,18 +45,13 @@ export function createVolume(
   const there = tryReadVolume(root, chosen);
   if (there !== undefined) return there;
   checkOptions(chosen, options);
-  const dir = volumeDir(root, chosen);
-  for (const each of [volumesDir(root), dir]) mkdirSync(each, { recursive: true, mode: 0o711 });
-  mkdirSync(join(dir, "_data"), { recursive: true, mode: 0o755 });
-  mkdirSync(join(dir, "users"), { recursive: true, mode: 0o711 });
-  // Before it is one: what a killed maker leaves is known by its user.
-  if (user !== undefined) addVolumeUser(root, chosen, user);
-  const temporary = join(dir, `config.${process.pid}.tmp`);
-  writeFileSync(temporary, `${JSON.stringify({ labels, options, anonymous, createdMs: Date.now() })}\n`, {
-    mode: 0o600,
-  });
-  renameSync(temporary, join(dir, "config.json"));
-  return tryReadVolume(root, chosen)!;
+  const record = `${JSON.stringify({ labels, options, anonymous, createdMs: Date.now() })}\n`;
+  // Another may make or remove the same meanwhile: whoever is told of it has it.
+  for (;;) {
+    makeVolume(root, chosen, record, user);
+    const made = tryReadVolume(root, chosen);
+    if (made !== undefined) return made;
+  }
 }
 
 /** @throws VOLUME_NOT_FOUND */
@@ -79,7 +67,7 @@ export function inspectVolume(root: string, name: string): VolumeRecord {
 
 /** All of them by name. */
 export function listVolumes(root: string): VolumeRecord[] {
-  return namesIn(volumesDir(root))
+  return volumeNames(root)
     .toSorted()
     .flatMap((name) => tryReadVolume(root, name) ?? []);
 }
@@ -92,21 +80,6 @@ export function volumeUsers(root: string, name: string): string[] {
 /** Notes that a container has the volume. */
 export function addVolumeUser(root: string, name: string, containerId: string): void {
   writeFileSync(join(volumeDir(root, name), "users", containerId), "");
-}
-
-/**
- * Removes anonymous volumes of a container that never came to be, and those whose making was cut short: without a record, and not of
- * this moment.
- */
-export function dropUnborn(root: string, containerId: string | undefined): void {
-  for (const name of namesIn(volumesDir(root)).filter((each) => /^[0-9a-f]{64}$/.test(each))) {
-    const dir = volumeDir(root, name);
-    const users = namesIn(join(dir, "users"));
-    const isTheirs = containerId !== undefined && users.length === 1 && users[0] === containerId;
-    const madeMs = statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
-    const isCut = users.length === 0 && !existsSync(join(dir, "config.json")) && Date.now() - madeMs > 10_000;
-    if (isTheirs || isCut) dropVolume(root, name);
-  }
 }
 
 /** @throws VOLUME_NOT_FOUND, VOLUME_IN_USE */
@@ -142,13 +115,6 @@ export async function pruneVolumes(
 export async function volumeSize({ mountpoint }: VolumeRecord): Promise<number> {
   const { directJobs } = await import("../../storage/snapshots/index.ts");
   return existsSync(mountpoint) ? directJobs().run<{ path: string }, number>("diskUsage", { path: mountpoint }) : 0;
-}
-
-/** The name goes first, so that a cut-short removal is no volume. */
-function dropVolume(root: string, name: string): void {
-  const dir = volumeDir(root, name);
-  rmSync(join(dir, "config.json"), { force: true });
-  rmSync(dir, { recursive: true, force: true });
 }
 
 function tryReadVolume(root: string, name: string): VolumeRecord | undefined {
@@ -197,15 +163,6 @@ export function boundDevice(options: Readonly<Record<string, string>>): string |
   const flags = (options["o"] ?? "").split(",");
   const device = options["device"] ?? "";
   return (flags.includes("bind") || flags.includes("rbind")) && device.startsWith("/") ? device : undefined;
-}
-
-function namesIn(dir: string): string[] {
-  try {
-    return readdirSync(dir);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
-  }
 }
 
 function invalid(message: string, hint?: string): BuildError {

@@ -19,10 +19,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { getXattr, setXattr } from "../../system/linux/index.ts";
+import { getXattr, setXattr, whileMaking } from "../../system/linux/index.ts";
 import {
   checkMountSources,
   createVolume,
+  dropUnborn,
   inspectVolume,
   listVolumes,
   planMounts,
@@ -197,4 +198,27 @@ test("a volume that stands for a folder of the machine is not filled, and its fo
   rmSync(join(root, "containers", id), { recursive: true });
   removeVolume(root, "dev");
   assert.ok(lstatSync(device).isDirectory());
+});
+
+test("a volume is there whole or not at all: what the killed left is cleared away, and in nobody's way", async () => {
+  const volumes = join(root, "volumes");
+  const left = [".new-1", ".new-2", ".removed-3"];
+  for (const name of left) {
+    mkdirSync(join(volumes, name, "_data/deep"), { recursive: true });
+    writeFileSync(join(volumes, name, "config.json"), "{}");
+  }
+  // A removal by somebody who was killed, of a version that did not rename first.
+  mkdirSync(join(volumes, "db/_data/deep"), { recursive: true });
+  assert.deepEqual(listVolumes(root), []);
+  assert.deepEqual(readdirSync(createVolume(root, { name: "db", labels: { a: "1" } }).mountpoint), []);
+  assert.deepEqual(createVolume(root, { name: "db" }).labels, { a: "1" });
+  assert.throws(() => inspectVolume(root, ".new-1"), { code: "VOLUME_NOT_FOUND" });
+  await planMounts([ask("", "/data")], asker());
+  const hidden = () => readdirSync(volumes).filter((name) => name.startsWith("."));
+  // As long as somebody makes one, it may be theirs.
+  whileMaking(volumes, () => dropUnborn(root, undefined));
+  assert.deepEqual(hidden(), [".new-1", ".new-2"]);
+  assert.equal(listVolumes(root).length, 2);
+  dropUnborn(root, id);
+  assert.deepEqual(readdirSync(volumes).toSorted(), ["db"]);
 });

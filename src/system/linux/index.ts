@@ -14,6 +14,7 @@ export {
   syncFileSystem,
 } from "./files.ts";
 export type { OpenInOptions } from "./files.ts";
+export { unlessMaking, whileMaking } from "./making.ts";
 export { bindMount, mount, mountOverlay, MS, parseMounts, readMounts, unmount } from "./mounts.ts";
 export type { MountInfo, OverlayMount } from "./mounts.ts";
 export { canReadNames, NameReader, tryOpenFolder } from "./names.ts";
