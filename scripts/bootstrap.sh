@@ -65,6 +65,17 @@ need_runtime() {
   need_debian runc || exit 1
 }
 
+# libdeflate, with which gzip takes half the time; without it zlib will do. Where it can't be had that is noted and not tried again.
+need_deflate() {
+  for SLIPWAY_LIBRARY in /usr/lib/x86_64-linux-gnu /usr/lib/aarch64-linux-gnu /usr/lib64 /usr/lib /usr/local/lib; do
+    if [ -e "$SLIPWAY_LIBRARY/libdeflate.so.0" ]; then return 0; fi
+  done
+  if [ ! -O / ] || [ -e "$SLIPWAY_HOME/dist/.without-libdeflate" ] || ! command -v apt-get >/dev/null 2>&1; then return 0; fi
+  if need_debian libdeflate0; then return 0; fi
+  say "gzip takes twice as long until then"
+  mkdir -p "$SLIPWAY_HOME/dist" && : >"$SLIPWAY_HOME/dist/.without-libdeflate"
+}
+
 # The bundle that the command starts from; made anew when a source file is newer.
 need_bundle() {
   if [ -f "$SLIPWAY_HOME/dist/.stamp" ] &&

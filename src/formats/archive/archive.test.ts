@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, test } from "node:test";
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gunzipSync, gzipSync, zstdDecompressSync } from "node:zlib";
 import fc from "fast-check";
 import {
   type Compression,
@@ -14,6 +15,7 @@ import {
   decompress,
   detectCompression,
   encodeHeader,
+  type MemberMaker,
   NO_XATTRS,
   paddingAfter,
   TAR_END,
@@ -21,7 +23,7 @@ import {
   TarReader,
   whiteoutOf,
 } from "./index.ts";
-import { gzipLevelFor } from "./gzip-level.ts";
+import { gzipLevelFor, memberLevelFor } from "./gzip-level.ts";
 
 const dir = fs.mkdtempSync(join(tmpdir(), "slipway-archive-"));
 after(() => fs.rmSync(dir, { recursive: true, force: true }));
@@ -218,14 +220,26 @@ void test("whiteout names", () => {
   for (const name of [".wh.", ".wh..wh.plnk", ".wh..wh.aufs"]) assert.deepEqual(whiteoutOf(name), { kind: "reserved" });
 });
 
-async function compressed(
-  input: Buffer,
-  compression: "gzip" | "zstd",
-  chunkBytes: number,
-  parallel: number,
-): Promise<Buffer> {
+/** gzip by zlib; members by whoever the Compressor is given; zstd. */
+type Form = "gzip" | "members" | "zstd";
+
+function formOptions(form: Form): { compression: "gzip" | "zstd"; member?: MemberMaker } {
+  if (form !== "members") return { compression: form };
+  const member: MemberMaker = async (data, level, target) => {
+    // Not in the order that they were begun in.
+    await sleep(data.length % 3);
+    return gzipSync(data, { level }).copy(target);
+  };
+  return { compression: "gzip", member };
+}
+
+async function compressed(input: Buffer, form: Form, chunkBytes: number, parallel: number): Promise<Buffer> {
   const out: Buffer[] = [];
-  const compressor = new Compressor({ compression, parallel, write: (chunk) => void out.push(Buffer.from(chunk)) });
+  const compressor = new Compressor({
+    ...formOptions(form),
+    parallel,
+    write: (chunk) => void out.push(Buffer.from(chunk)),
+  });
   for (let at = 0; at < input.length; at += chunkBytes) await compressor.push(input.subarray(at, at + chunkBytes));
   await compressor.finish();
   return Buffer.concat(out);
@@ -249,6 +263,7 @@ void test("gzip: text is searched longer than programs, what is compressed hardl
   // Half of its bytes spread evenly, half of them letters.
   const program = randomBytes(1 << 20).map((byte, at) => (at % 2 === 0 ? byte : 97 + (byte % 16)));
   assert.equal(gzipLevelFor(program), 3);
+  assert.deepEqual([source, program, randomBytes(1 << 20)].map(memberLevelFor), [4, 4, 1]);
   const given = async (level: number) => {
     const out: Buffer[] = [];
     const compressor = new Compressor({ compression: "gzip", level, write: (chunk) => void out.push(chunk) });
@@ -260,8 +275,10 @@ void test("gzip: text is searched longer than programs, what is compressed hardl
   assert.ok((await given(1)).length > (await given(9)).length, "a level that is given is kept");
 });
 
-for (const compression of ["gzip", "zstd"] as const) {
-  void test(`${compression}: same bytes however it is cut and however many threads; other tools read it`, async () => {
+for (const form of ["gzip", "members", "zstd"] as const) {
+  const { compression } = formOptions(form);
+
+  void test(`${form}: same bytes however it is cut and however many threads; other tools read it`, async () => {
     const words = Array.from({ length: 1_300_000 }, (_, index) => `${(index * 7919) % 10_007} `).join("");
     for (const input of [
       Buffer.alloc(0),
@@ -272,8 +289,8 @@ for (const compression of ["gzip", "zstd"] as const) {
       randomBytes(4 << 20),
       Buffer.concat([randomBytes(9 << 20), Buffer.from(words), randomBytes(70_001)]),
     ]) {
-      const one = await compressed(input, compression, 1 << 20, 1);
-      assert.ok(one.equals(await compressed(input, compression, 100_003, 7)));
+      const one = await compressed(input, form, 1 << 20, 1);
+      assert.ok(one.equals(await compressed(input, form, 100_003, 7)));
       const plain =
         compression === "gzip" ? gunzipSync(one) : spawnSync("zstd", ["-dc"], { input: one, maxBuffer: 1e9 }).stdout;
       if (plain !== null) assert.ok(plain.equals(input));
@@ -283,28 +300,29 @@ for (const compression of ["gzip", "zstd"] as const) {
     }
   });
 
-  void test(`${compression}: what does not get smaller is stored, what only looks so is not`, async () => {
+  void test(`${form}: what does not get smaller is stored, what only looks so is not`, async () => {
     const noise = randomBytes((8 << 20) + 100_000);
-    const stored = await compressed(noise, compression, 1 << 20, 4);
+    const stored = await compressed(noise, form, 1 << 20, 4);
     assert.ok(stored.length > noise.length && stored.length < noise.length * 1.0002, `${stored.length} bytes`);
     assert.ok(stored.includes(noise.subarray(1000, 2000)), "as it lies");
     const again = Buffer.concat(Array.from({ length: 64 }, () => noise.subarray(0, 16 << 10)));
-    assert.ok(
-      (await compressed(again, compression, 1 << 20, 4)).length < again.length / 8,
-      "the same bytes come again",
-    );
+    assert.ok((await compressed(again, form, 1 << 20, 4)).length < again.length / 8, "the same bytes come again");
     const program = Buffer.from(noise.map((byte, at) => (at % 2 === 0 ? byte : 97 + (byte % 16))));
-    assert.ok((await compressed(program, compression, 1 << 20, 4)).length < program.length * 0.95);
+    assert.ok((await compressed(program, form, 1 << 20, 4)).length < program.length * 0.95);
     const given: Buffer[] = [];
     const level = compression === "gzip" ? 9 : 10;
-    const compressor = new Compressor({ compression, level, write: (chunk) => void given.push(Buffer.from(chunk)) });
+    const compressor = new Compressor({
+      ...formOptions(form),
+      level,
+      write: (chunk) => void given.push(Buffer.from(chunk)),
+    });
     await compressor.push(noise);
     await compressor.finish();
     assert.ok((await decompressed(Buffer.concat(given), compression)).equals(noise));
   });
 
-  void test(`${compression}: damaged and cut data is BLOB_CORRUPT`, async () => {
-    const good = await compressed(Buffer.from("hello world ".repeat(10_000)), compression, 1000, 2);
+  void test(`${form}: damaged and cut data is BLOB_CORRUPT`, async () => {
+    const good = await compressed(Buffer.from("hello world ".repeat(10_000)), form, 1000, 2);
     const bad = Buffer.from(good);
     bad[30]! ^= 0xff;
     await assert.rejects(decompressed(bad, compression), { code: "BLOB_CORRUPT" });

@@ -1,10 +1,12 @@
 // How hard a piece of a gzip layer is searched where nobody said. The search for longer matches pays where bytes are those of text; machine
 // code gains a percent by it, what is compressed already nothing. How evenly the bytes are spread tells them apart well enough, and for nothing.
 
-/** Of text and of what repeats itself. With the largest tables as small as zlib's own default, 6, to a percent. */
+/** zlib's levels. Of text and of what repeats itself: with the largest tables as small as zlib's own default, 6, to a percent. */
 const THOROUGH = 5;
 const QUICK = 3;
 const QUICKEST = 1;
+/** libdeflate's, of all but what is compressed already: smaller than zlib's 5 is, even of single pieces, and none below it is faster. */
+const MEMBER_LEVEL = 4;
 /** Bits a byte, of its frequency alone: sources are at 4.5 to 5.5, programs at 6 to 7.5, archives and pictures at 7.95 and more. */
 const PROGRAM_BITS = 6;
 export const COMPRESSED_BITS = 7.9;
@@ -15,6 +17,11 @@ const SAMPLE_BYTES = 1024;
 export function gzipLevelFor(data: Uint8Array): number {
   const bits = byteEntropy(data);
   return bits > COMPRESSED_BITS ? QUICKEST : bits > PROGRAM_BITS ? QUICK : THOROUGH;
+}
+
+/** The same where a piece is a member of its own ({@link MemberMaker}). */
+export function memberLevelFor(data: Uint8Array): number {
+  return byteEntropy(data) > COMPRESSED_BITS ? QUICKEST : MEMBER_LEVEL;
 }
 
 /** Shannon's, of single bytes, in samples from all over; bits a byte. */

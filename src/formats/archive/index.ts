@@ -1,5 +1,5 @@
 export { Compressor, decompress, detectCompression } from "./compression.ts";
-export type { Compression, CompressorOptions } from "./compression.ts";
+export type { Compression, CompressorOptions, MemberMaker } from "./compression.ts";
 export { NO_XATTRS, plainEntry } from "./entry.ts";
 export type { EntryType, TarEntry } from "./entry.ts";
 export { EstargzWriter } from "./estargz.ts";

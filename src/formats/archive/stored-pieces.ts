@@ -1,7 +1,7 @@
 // Pieces of a layer that no search makes smaller (archives, pictures, keys) are stored as they are: what a compressor would make of them
 // after it had read every byte. Spec: RFC 1951 section 3.2.4, RFC 8878 sections 3.1.1.1 and 3.1.1.2.
 
-import { constants, zstdCompressSync } from "node:zlib";
+import { constants, crc32, zstdCompressSync } from "node:zlib";
 import { byteEntropy, COMPRESSED_BITS } from "./gzip-level.ts";
 
 /** Of a piece, in one part: where bytes are spread evenly, but the same ones come again and again, a compressor finds that in it. */
@@ -14,6 +14,9 @@ const WORTH_SHARE = 1 / 256;
 /** A smaller piece is compressed sooner than it is tried. */
 const WORTH_TRYING_BYTES = 64 * 1024;
 
+/** No name, no time, no system. */
+export const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+const GZIP_TRAILER = 8;
 const DEFLATE_BLOCK = 65_535;
 const DEFLATE_HEADER = 5;
 const ZSTD_BLOCK = 128 * 1024;
@@ -41,9 +44,10 @@ function partOf(data: Buffer, size: number, at: number): Buffer {
   return data.subarray(start, start + size);
 }
 
-/** More than either form adds to a piece. */
+/** More than any form adds to a piece. */
 export function storedBytes(size: number): number {
-  return size + DEFLATE_HEADER * (Math.ceil(size / DEFLATE_BLOCK) + 1) + ZSTD_FRAME_HEADER;
+  const blocks = DEFLATE_HEADER * (Math.ceil(size / DEFLATE_BLOCK) + 1);
+  return size + blocks + ZSTD_FRAME_HEADER + GZIP_HEADER.length + GZIP_TRAILER;
 }
 
 /** Deflate's stored blocks, which begin and end at whole bytes. Writes them to `target`, which must have room, and returns that part of it. */
@@ -57,6 +61,15 @@ export function storeDeflate(data: Buffer, last: boolean, target: Buffer): Buffe
     to += data.copy(target, to, at, at + size);
     at += size;
   }
+  return target.subarray(0, to);
+}
+
+/** A gzip member of stored blocks. Writes it to `target`, which must have room, and returns that part of it. */
+export function storeMember(data: Buffer, target: Buffer): Buffer {
+  const start = GZIP_HEADER.copy(target);
+  let to = start + storeDeflate(data, true, target.subarray(start)).length;
+  to = target.writeUInt32LE(crc32(data), to);
+  to = target.writeUInt32LE(data.length, to);
   return target.subarray(0, to);
 }
 

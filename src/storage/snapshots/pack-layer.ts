@@ -19,7 +19,7 @@ import {
   type TarEntry,
   whiteoutName,
 } from "../../formats/archive/index.ts";
-import { splitDevice } from "../../system/linux/index.ts";
+import { gzipPieces, splitDevice } from "../../system/linux/index.ts";
 import { directContext, type JobContext, throwIfAborted } from "../../system/workers/index.ts";
 import {
   contentXattrs,
@@ -81,7 +81,9 @@ export async function packLayer(input: PackLayerInput, context: JobContext = dir
       done = true;
       return { ...made, blobDigest: blob.digest(), sizeBytes: blob.sizeBytes };
     }
-    const compressor = compression === "none" ? undefined : new Compressor({ compression, level, write });
+    using pieces = compression === "gzip" ? gzipPieces() : undefined;
+    const member = pieces?.member.bind(pieces);
+    const compressor = compression === "none" ? undefined : new Compressor({ compression, level, member, write });
     const packer = new Packer(input, context, async (slab) => {
       tar.update(slab);
       if (compressor !== undefined) await compressor.push(slab);

@@ -1,4 +1,4 @@
-// The only file that calls C. libc is loaded on the first call; every call is synchronous and its errno becomes an Error like
+// The only file that loads C. libc is loaded on the first call; every call of it is synchronous and its errno becomes an Error like
 // node's own (`code`, `errno`, `syscall`, `path`). Nothing here keeps state, so every thread may use it.
 // Spec: the man pages of section 2; syscall numbers of asm-generic and x86-64 (equal from openat2 on).
 
@@ -200,6 +200,46 @@ export function boundFunction(name: Function_): {
 } {
   library ??= open();
   return { call: bind(library, name) as (...words: readonly (number | Buffer)[]) => number, address: library.address };
+}
+
+/** A function that is called on a thread of libuv's pool; what its pointers lead to must stay until then. */
+export type AsyncFunction = (...args: number[]) => Promise<number>;
+
+/** A library besides libc; parameters and results are numbers, pointers are `uintptr_t`. */
+export interface OtherLibrary {
+  plain(name: string, result: string, parameters: readonly string[]): (...args: number[]) => number;
+  async(name: string, result: string, parameters: readonly string[]): AsyncFunction;
+  /** Where the bytes of a Buffer are, as long as it is held. */
+  address(of: Buffer): number;
+}
+
+/** The first of these libraries that the machine has. */
+export function otherLibrary(names: readonly string[]): OtherLibrary | undefined {
+  if (names.length === 0 || !ffiAvailable()) return undefined;
+  const koffi = loadKoffi();
+  for (const name of names) {
+    try {
+      const handle = koffi.load(name);
+      return {
+        plain: (symbol, result, parameters) =>
+          handle.func(symbol, result, [...parameters]) as (...args: number[]) => number,
+        async: (symbol, result, parameters) => inBackground(handle.func(symbol, result, [...parameters])),
+        address: (of) => Number(koffi.address(of)),
+      };
+    } catch {
+      // Not here, or another version of it.
+    }
+  }
+  return undefined;
+}
+
+function inBackground(bound: KoffiFunction & { async?: KoffiFunction }): AsyncFunction {
+  return (...args) =>
+    new Promise((resolve, reject) => {
+      bound.async!(...args, (error: Error | null, result: unknown) =>
+        error === null ? resolve(Number(result)) : reject(error),
+      );
+    });
 }
 
 /** errno of this thread's last call that failed. */

@@ -1,3 +1,5 @@
+export { gzipPieces } from "./deflate.ts";
+export type { GzipPieces } from "./deflate.ts";
 export { ffiAvailable } from "./ffi.ts";
 export type { Path } from "./ffi.ts";
 export {
