@@ -41,6 +41,7 @@ test("doctor", async () => {
   for (const area of [
     "user",
     "runtime",
+    "gzip",
     "overlay",
     "cgroups",
     "user namespaces",
