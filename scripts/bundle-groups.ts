@@ -26,7 +26,8 @@ const seldom: Modules = {
   "formats/patterns": "automaton glob-syntax matcher symbolic-mode",
   "storage/refs": "usage",
   "storage/snapshots":
-    "copy-file copy-layers copy-snapshotter decompress-blob disk-usage entry-digest folder-changes hash-tree inner-paths jobs layer-stack overlay-form pack-layer path-match settle-layer tree-hasher",
+    "copy-file copy-layers copy-snapshotter decompress-blob disk-usage entry-digest folder-changes hash-tree inner-paths jobs layer-stack overlay-form pack-layer path-match settle-layer slab-digester tree-hasher",
+  "system/linux": "deflate sha256",
   "system/process": "run-to-end spawn-process",
 };
 

@@ -21,6 +21,7 @@ import {
 } from "../../formats/archive/index.ts";
 import { gzipPieces, splitDevice } from "../../system/linux/index.ts";
 import { directContext, type JobContext, throwIfAborted } from "../../system/workers/index.ts";
+import { SlabDigester } from "./slab-digester.ts";
 import {
   contentXattrs,
   isOpaque,
@@ -60,14 +61,16 @@ export interface PackedLayer {
   readonly tocDigest?: Digest | undefined;
 }
 
-const SLAB = 1024 * 1024;
+/** As much as a piece for zstd: its digest is made in one call elsewhere, while the piece before keeps this thread from making another. */
+const SLAB = 4 * 1024 * 1024;
+const NO_SLAB = Buffer.alloc(0);
 
 /** @throws LAYER_NAME_RESERVED when a file is called `.wh.…`; ENOSPC and other system errors; an AbortError. */
 export async function packLayer(input: PackLayerInput, context: JobContext = directContext()): Promise<PackedLayer> {
   const output = input.output === null ? null : fs.openSync(input.output, "wx", 0o644);
   let done = false;
   try {
-    const tar = new Digester();
+    using tar = new SlabDigester(SLAB);
     const blob = new Digester();
     const write = (chunk: Buffer): void => {
       blob.update(chunk);
@@ -76,7 +79,7 @@ export async function packLayer(input: PackLayerInput, context: JobContext = dir
     const { compression, level } = input;
     if (input.estargz === true) {
       const writer = new EstargzWriter({ level, write });
-      await new Packer(input, context, () => Promise.resolve(), writer).run();
+      await new Packer(input, context, { slabs: tar, sink: () => Promise.resolve(), estargz: writer }).run();
       const made = writer.finish();
       done = true;
       return { ...made, blobDigest: blob.digest(), sizeBytes: blob.sizeBytes };
@@ -84,14 +87,13 @@ export async function packLayer(input: PackLayerInput, context: JobContext = dir
     using pieces = compression === "gzip" ? gzipPieces() : undefined;
     const member = pieces?.member.bind(pieces);
     const compressor = compression === "none" ? undefined : new Compressor({ compression, level, member, write });
-    const packer = new Packer(input, context, async (slab) => {
-      tar.update(slab);
-      if (compressor !== undefined) await compressor.push(slab);
-      else if (output !== null) writeAll(output, slab);
-    });
-    await packer.run();
+    const sink = async (bytes: Buffer): Promise<void> => {
+      if (compressor !== undefined) await compressor.push(bytes);
+      else if (output !== null) writeAll(output, bytes);
+    };
+    await new Packer(input, context, { slabs: tar, sink }).run();
     await compressor?.finish();
-    const diffId = tar.digest();
+    const diffId = await tar.digest();
     done = true;
     if (compressor === undefined) {
       return { diffId, blobDigest: diffId, sizeBytes: tar.sizeBytes, uncompressedSizeBytes: tar.sizeBytes };
@@ -105,30 +107,35 @@ export async function packLayer(input: PackLayerInput, context: JobContext = dir
   }
 }
 
+interface PackerOptions {
+  readonly slabs: SlabDigester;
+  /** Takes the tar's bytes, which are to be used before it resolves. */
+  readonly sink: (bytes: Buffer) => Promise<void>;
+  /** Where everything goes instead, and nothing to the sink. */
+  readonly estargz?: EstargzWriter;
+}
+
 class Packer {
   readonly #input: PackLayerInput;
   readonly #context: JobContext;
-  readonly #sink: (slab: Buffer) => Promise<void>;
-  readonly #slab = Buffer.allocUnsafeSlow(SLAB);
+  readonly #slabs: SlabDigester;
+  readonly #sink: (bytes: Buffer) => Promise<void>;
+  #slab: Buffer = NO_SLAB;
   readonly #links = new Map<bigint, string>();
   readonly #estargz: EstargzWriter | undefined;
   #filled = 0;
 
-  /** With `estargz` everything goes there, nothing to the sink. */
-  constructor(
-    input: PackLayerInput,
-    context: JobContext,
-    sink: (slab: Buffer) => Promise<void>,
-    estargz?: EstargzWriter,
-  ) {
+  constructor(input: PackLayerInput, context: JobContext, { slabs, sink, estargz }: PackerOptions) {
     this.#input = input;
     this.#context = context;
+    this.#slabs = slabs;
     this.#sink = sink;
     this.#estargz = estargz;
   }
 
   async run(): Promise<void> {
     const root = byteString(this.#input.fsDir);
+    this.#slab = await this.#slabs.slab();
     // Paths still to visit, the next one last.
     const stack: string[] = [];
     const pushNames = (dir: string): void => {
@@ -141,7 +148,7 @@ class Packer {
       if (await this.#pack(root, path)) pushNames(path);
     }
     await this.#add(TAR_END);
-    if (this.#filled > 0) await this.#sink(this.#slab.subarray(0, this.#filled));
+    if (this.#filled > 0) await this.#pass();
   }
 
   /** Writes one entry; true when it is a directory to go into. */
@@ -240,8 +247,14 @@ class Packer {
   }
 
   async #flush(): Promise<void> {
-    await this.#sink(this.#slab);
+    await this.#pass();
+    this.#slab = await this.#slabs.slab();
     this.#filled = 0;
+  }
+
+  async #pass(): Promise<void> {
+    this.#slabs.update(this.#slab, this.#filled);
+    await this.#sink(this.#slab.subarray(0, this.#filled));
   }
 }
 

@@ -213,8 +213,8 @@ export interface OtherLibrary {
   address(of: Buffer): number;
 }
 
-/** The first of these libraries that the machine has. */
-export function otherLibrary(names: readonly string[]): OtherLibrary | undefined {
+/** The first of these libraries that the machine has; null is this program itself. */
+export function otherLibrary(names: readonly (string | null)[]): OtherLibrary | undefined {
   if (names.length === 0 || !ffiAvailable()) return undefined;
   const koffi = loadKoffi();
   for (const name of names) {

@@ -1,3 +1,5 @@
+export { backgroundSha256 } from "./sha256.ts";
+export type { BackgroundHash } from "./sha256.ts";
 export { gzipPieces } from "./deflate.ts";
 export type { GzipPieces } from "./deflate.ts";
 export { ffiAvailable } from "./ffi.ts";
