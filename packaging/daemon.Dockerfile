@@ -3,7 +3,7 @@
 # Builders use it: slipway create (or docker buildx create) --driver docker-container --driver-opt image=registry.example.com/slipway
 FROM debian:trixie-slim AS base
 RUN apt-get update \
-  && apt-get install -y --no-install-recommends ca-certificates git openssh-client runc \
+  && apt-get install -y --no-install-recommends ca-certificates git libdeflate0 openssh-client runc \
   && rm -rf /var/lib/apt/lists/*
 
 FROM base
