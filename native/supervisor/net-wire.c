@@ -84,6 +84,25 @@ static int fail(char *error, size_t size, const char *what, const char *device) 
   return -1;
 }
 
+// The kernel takes a dead namespace's devices apart when it gets round to it. This name is this container's alone, and it is ours: what still has it
+// is of the container's life before.
+static int make_in_place_of_old(struct request *made, const char *name) {
+  const int attempts = 500;
+  for (int attempt = 0;; attempt++) {
+    if (ask(made) == 0)
+      return 0;
+    if (errno != EEXIST || attempt == attempts)
+      return -1;
+    struct request request;
+    begin(&request, RTM_DELLINK, 0, sizeof(struct ifinfomsg));
+    add(&request, IFLA_IFNAME, name, strlen(name) + 1);
+    if (ask(&request) != 0 && errno != ENODEV)
+      return -1;
+    if (attempt > 0)
+      usleep(10 * 1000);
+  }
+}
+
 int wire_make(const struct wire_config *wire, int container_netns, char *error, size_t error_size) {
   struct request request;
   unsigned bridge = if_nametoindex(wire->bridge);
@@ -102,7 +121,7 @@ int wire_make(const struct wire_config *wire, int container_netns, char *error, 
   end_nest(&request, peer);
   end_nest(&request, data);
   end_nest(&request, info);
-  if (ask(&request) != 0)
+  if (make_in_place_of_old(&request, wire->host) != 0)
     return fail(error, error_size, "making the device", wire->host);
   struct ifinfomsg *link = begin(&request, RTM_SETLINK, 0, sizeof *link);
   link->ifi_index = (int)if_nametoindex(wire->host);

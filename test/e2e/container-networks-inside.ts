@@ -250,6 +250,19 @@ test("network connect and disconnect, of containers that run and that do not", (
   assert.equal(out("exec", "user", "wget", "-qO-", "http://www/"), "served", "the next start knows it too");
   out("network", "disconnect", "shop", "web");
   fails(1, /container [0-9a-f]{64} is not connected to network shop/, "network", "disconnect", "shop", "web");
+  const devices = (): string[] =>
+    (JSON.parse(execFileSync("ip", ["-j", "link"], { encoding: "utf8" })) as { ifname: string }[])
+      .map(({ ifname }) => ifname)
+      .filter((name) => name.startsWith("swv-"));
+  const before = devices();
+  out("stop", "-t", "0", "web");
+  // The kernel may still be at the devices of the life before.
+  const gone = before.filter((name) => !devices().includes(name));
+  assert.equal(gone.length, 1);
+  execFileSync("ip", ["link", "add", gone[0]!, "type", "veth", "peer", "name", "left-over"]);
+  out("start", "web");
+  assert.equal(out("exec", "user", "true"), "");
+  assert.ok(!execFileSync("ip", ["link"], { encoding: "utf8" }).includes("left-over"));
   out("stop", "-t", "0", "web");
   out("network", "connect", "shop", "web");
   out("network", "disconnect", "bridge", "web");
