@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { ContainerShell, needsRoot } from "./container-shell.ts";
 import type { Ended } from "./container-shell.ts";
@@ -154,13 +155,15 @@ test("much output arrives whole, at a slow reader too", { skip: needsRoot }, asy
       "-c",
       "i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789; i=$((i+1)); done; head -c 3000000 /dev/zero",
     ],
-    { env: { ...process.env, SLIPWAY_ROOT: shell.project.state }, stdio: ["ignore", "pipe", "inherit"] },
+    { env: { ...process.env, SLIPWAY_ROOT: shell.project.state }, stdio: ["ignore", "pipe", "pipe"] },
   );
+  const said = text(child.stderr);
   let bytes = 0;
   for await (const chunk of child.stdout) {
     bytes += (chunk as Buffer).length;
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
+  assert.equal(await said, "");
   assert.equal(bytes, 3000 * 101 + 3_000_000);
 });
 

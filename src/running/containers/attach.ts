@@ -22,9 +22,10 @@ export function attachTo(control: Control, options: AttachOptions, lossless: boo
     (lossless ? LOSSLESS : 0);
   let exitCode: number | undefined;
   let detached = false;
+  const outputs = new Outputs(control);
   control.listen(({ type, content }) => {
-    if (type === "1" && stdout !== undefined) forward(stdout, content, control);
-    else if (type === "2" && stderr !== undefined) forward(stderr, content, control);
+    if (type === "1" && stdout !== undefined) outputs.forward(stdout, content);
+    else if (type === "2" && stderr !== undefined) outputs.forward(stderr, content);
     else if (type === "t" && lossless) beginInput();
     else if (type === "x") exitCode = parseState(content.toString("utf8")).exitCode;
     else if (type === "f") exitCode = Number.parseInt(content.toString("utf8"), 10);
@@ -64,13 +65,27 @@ export function attachTo(control: Control, options: AttachOptions, lossless: boo
   };
 }
 
-/** A writer that has enough stops the connection, and with it the container, until it has room again. */
-function forward(stream: { write(chunk: Uint8Array): unknown }, content: Buffer, control: Control): void {
-  if (stream.write(content) !== false) return;
-  const writer = stream as Partial<NodeJS.WritableStream>;
-  if (writer.once === undefined) return;
-  control.pause();
-  writer.once("drain", () => control.resume());
+/** A writer that has enough stops the connection, and with it the container, until all writers have room again. */
+class Outputs {
+  readonly #control: Control;
+  /** Writers that have enough: what came in one piece with what filled them still goes to them. */
+  readonly #full = new Set<unknown>();
+
+  constructor(control: Control) {
+    this.#control = control;
+  }
+
+  forward(stream: { write(chunk: Uint8Array): unknown }, content: Buffer): void {
+    if (stream.write(content) !== false || this.#full.has(stream)) return;
+    const writer = stream as Partial<NodeJS.WritableStream>;
+    if (writer.once === undefined) return;
+    this.#full.add(stream);
+    this.#control.pause();
+    writer.once("drain", () => {
+      this.#full.delete(stream);
+      if (this.#full.size === 0) this.#control.resume();
+    });
+  }
 }
 
 function forwardInput(
