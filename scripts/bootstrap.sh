@@ -36,6 +36,7 @@ need_packages() {
 }
 
 # need_debian PACKAGE...: installs what is missing when root on a Debian-like system, else prints the command and fails.
+# APT_PATIENCE has options of apt-get for what one can do without.
 need_debian() {
   missing=
   for package in "$@"; do
@@ -45,10 +46,10 @@ need_debian() {
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     say "installing from the distribution's packages:$missing"
     # shellcheck disable=SC2086
-    if DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1; then return 0; fi
+    if DEBIAN_FRONTEND=noninteractive apt-get ${APT_PATIENCE:-} install -y -qq --no-install-recommends $missing >/dev/null 2>&1; then return 0; fi
     # The package lists may be absent or old: refresh them once, then show what goes wrong.
     # shellcheck disable=SC2086
-    if apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; then
+    if apt-get ${APT_PATIENCE:-} update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get ${APT_PATIENCE:-} install -y -qq --no-install-recommends $missing >/dev/null; then
       return 0
     fi
     say "that failed; run: apt-get update && apt-get install -y$missing"
@@ -71,7 +72,9 @@ need_deflate() {
     if [ -e "$SLIPWAY_LIBRARY/libdeflate.so.0" ]; then return 0; fi
   done
   if [ ! -O / ] || [ -e "$SLIPWAY_HOME/dist/.without-libdeflate" ] || ! command -v apt-get >/dev/null 2>&1; then return 0; fi
+  APT_PATIENCE='-o Acquire::http::Timeout=5 -o Acquire::https::Timeout=5 -o Acquire::Retries=0'
   if need_debian libdeflate0; then return 0; fi
+  APT_PATIENCE=
   say "gzip takes twice as long until then"
   mkdir -p "$SLIPWAY_HOME/dist" && : >"$SLIPWAY_HOME/dist/.without-libdeflate"
 }

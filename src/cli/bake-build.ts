@@ -113,7 +113,7 @@ async function prepare(
   });
   const sessions = new Map<string, BakeSession>();
   const openLoader = oncePerContext(shell);
-  const defaultArgs = await proxyBuildArgs(shell.env);
+  const defaultArgs = proxyBuildArgs(shell.env);
   const prepared = new Map<string, PreparedTarget>();
   for (const [name, target] of targets) {
     const one = await Failure.wrap(`target ${name}`, async () => {
@@ -177,7 +177,7 @@ async function prepare(
         session,
         request,
         links: links.get(name)!,
-        isExample: await isExample(inputs, shell),
+        isExample: isExample(inputs, shell),
         call,
         dockerfile:
           inline === undefined && inputs.contextDir !== undefined

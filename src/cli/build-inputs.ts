@@ -1,7 +1,8 @@
 // Where a build's files come from: the context (a folder, standard input, a repository, a file from the web), the Dockerfile's folder
 // (which may lie elsewhere, or be made for a Dockerfile from stdin or a URL), and named contexts. Counterpart: docker/buildx build/opt.go loadInputs.
 
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { readdirSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { BuildError } from "../base/index.ts";
@@ -60,7 +61,7 @@ export async function findInputs(options: InputOptions): Promise<BuildInputs> {
       dirs.set("context", await temporaryDir("empty-dir", cleanup));
       dockerfile = await dockerfileFrom(content.bytes, attributes, cleanup);
     }
-  } else if (await isDirectory(resolve(cwd, context))) {
+  } else if (isDirectory(resolve(cwd, context))) {
     contextDir = resolve(cwd, context);
     dirs.set("context", contextDir);
     if (file === "-") dockerfile = await dockerfileFrom(await readDockerfile(options.stdin()), attributes, cleanup);
@@ -79,7 +80,7 @@ export async function findInputs(options: InputOptions): Promise<BuildInputs> {
   }
   if (isHttpUrl(file)) dockerfile = await dockerfileFrom(await fetchDockerfile(file), attributes, cleanup);
   if (dockerfile.dir !== undefined) {
-    if (!(await isDirectory(dockerfile.dir))) {
+    if (!isDirectory(dockerfile.dir)) {
       throw new BuildError(`failed to read dockerfile: open ${file}: no such file or directory`, {
         code: "DOCKERFILE_NOT_FOUND",
         status: "NotFound",
@@ -87,7 +88,7 @@ export async function findInputs(options: InputOptions): Promise<BuildInputs> {
     }
     dirs.set("dockerfile", dockerfile.dir);
   }
-  attributes.set("filename", await lowercaseIfOnly(dockerfile));
+  attributes.set("filename", lowercaseIfOnly(dockerfile));
   await addNamedContexts({ contexts: options.contexts, cwd, dirs, attributes });
   return { dirs, attributes, contextDir, uploads };
 }
@@ -100,10 +101,18 @@ function dockerfileElsewhere(file: string, attributes: Map<string, string>): Doc
 }
 
 /** A file named `dockerfile` serves where `Dockerfile` is looked for and only the former is there. */
-async function lowercaseIfOnly({ dir, name }: Dockerfile): Promise<string> {
+function lowercaseIfOnly({ dir, name }: Dockerfile): string {
   if (name !== "Dockerfile" || dir === undefined) return name;
-  const names = await readdir(dir).catch(() => [] as string[]);
+  const names = tryList(dir);
   return !names.includes("Dockerfile") && names.includes("dockerfile") ? "dockerfile" : name;
+}
+
+function tryList(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
+  }
 }
 
 /** Puts a Dockerfile into a folder of its own. */

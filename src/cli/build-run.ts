@@ -2,7 +2,8 @@
 // Counterpart: docker/buildx commands/build.go runBuild.
 
 import { randomBytes } from "node:crypto";
-import { realpath, rm } from "node:fs/promises";
+import { realpathSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, resolve, sep } from "node:path";
 import { BuildError, errnoOf } from "../base/index.ts";
@@ -81,7 +82,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
       flags,
       env: shell.env,
       inputs: new Map([...inputs.attributes, ...vcs]),
-      defaultArgs: await proxyBuildArgs(shell.env),
+      defaultArgs: proxyBuildArgs(shell.env),
       outputs,
       cwd: shell.cwd,
       session: session.id,
@@ -96,7 +97,7 @@ export async function runBuild(invocation: Invocation): Promise<number> {
       builder: flags.string("builder"),
       root: invocation.root,
       parallelism: Math.max(1, flags.number("parallelism") ?? availableParallelism()),
-      standInBases: flags.has("stand-in-bases") ? flags.bool("stand-in-bases") : await isExample(inputs, shell),
+      standInBases: flags.has("stand-in-bases") ? flags.bool("stand-in-bases") : isExample(inputs, shell),
     }),
   );
   const ended = await underDisplay(
@@ -208,11 +209,11 @@ async function removeStale(path: string): Promise<void> {
 }
 
 /** Whether the context is one of the examples that come along: they build without a registry at hand. */
-export async function isExample({ contextDir }: BuildInputs, shell: Shell): Promise<boolean> {
+export function isExample({ contextDir }: BuildInputs, shell: Shell): boolean {
   const home = shell.env["SLIPWAY_HOME"] ?? "";
   if (home === "" || contextDir === undefined) return false;
   try {
-    return `${await realpath(contextDir)}${sep}`.startsWith(`${await realpath(home)}${sep}examples${sep}`);
+    return `${realpathSync(contextDir)}${sep}`.startsWith(`${realpathSync(home)}${sep}examples${sep}`);
   } catch {
     return false;
   }

@@ -1,6 +1,6 @@
 // What the places that users name are: remote or local, there or not.
 
-import { stat } from "node:fs/promises";
+import { statSync } from "node:fs";
 import { errnoOf } from "../base/index.ts";
 
 /** Whether a context is somewhere else: a repository, or a file from the web. */
@@ -13,9 +13,9 @@ export function isHttpUrl(text: string): boolean {
 }
 
 /** False when there is nothing, or something else. @throws Error when that can't be found out. */
-export async function isDirectory(path: string): Promise<boolean> {
+export function isDirectory(path: string): boolean {
   try {
-    return (await stat(path)).isDirectory();
+    return statSync(path).isDirectory();
   } catch (error) {
     const reason = errnoOf(error);
     if (reason === "ENOENT" || reason === "ENOTDIR") return false;

@@ -1,7 +1,7 @@
 // Proxies of docker's configuration file, handed to every build as build arguments unless given there already.
 // Counterpart: docker/buildx store/storeutil GetProxyConfig.
 
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, messageOf } from "../base/index.ts";
 
@@ -14,14 +14,14 @@ const names = {
 } as const;
 
 /** Build arguments by name; none without a file. @throws Error when the file is no JSON. */
-export async function proxyBuildArgs(env: Readonly<Record<string, string | undefined>>): Promise<Map<string, string>> {
+export function proxyBuildArgs(env: Readonly<Record<string, string | undefined>>): Map<string, string> {
   const dir = env["DOCKER_CONFIG"] || (env["HOME"] ? join(env["HOME"], ".docker") : "");
   const found = new Map<string, string>();
   if (dir === "") return found;
   const file = join(dir, "config.json");
   let text: string;
   try {
-    text = await readFile(file, "utf8");
+    text = readFileSync(file, "utf8");
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return found; // docker's configuration is optional, and an unreadable one is somebody else's

@@ -1,7 +1,7 @@
 // What the context's git repository tells of a build: commit, remote, and where in it the folders lie, for provenance and history; as
 // labels of the image where that is asked for. Counterpart: docker/buildx build/git.go, util/gitutil.
 
-import { realpath, stat } from "node:fs/promises";
+import { existsSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { runToEnd } from "../system/process/index.ts";
 import type { BuildInputs } from "./build-inputs.ts";
@@ -28,7 +28,7 @@ export async function vcsAttributes({ inputs, file, env, cwd, warn }: VcsOptions
   const dir = inputs.contextDir;
   if (dir === undefined || (!hasLabels && !hasInfo)) return attributes;
   // Most builds outside of repositories need not start git to learn it.
-  if (env["GIT_DIR"] === undefined && !(await isInRepository(dir))) return attributes;
+  if (env["GIT_DIR"] === undefined && !isInRepository(dir)) return attributes;
 
   const git = (...args: string[]) => ask(args, dir, env);
   const [root, head, url] = await Promise.all([
@@ -38,7 +38,7 @@ export async function vcsAttributes({ inputs, file, env, cwd, warn }: VcsOptions
   ]);
   if (!root) {
     const reason = root === undefined ? "git was not found in the system" : "git can't read the repository";
-    if (await exists(join(dir, ".git"))) warn(`current commit information was not captured by the build: ${reason}`);
+    if (existsSync(join(dir, ".git"))) warn(`current commit information was not captured by the build: ${reason}`);
     return attributes;
   }
   if (head) {
@@ -59,24 +59,17 @@ export async function vcsAttributes({ inputs, file, env, cwd, warn }: VcsOptions
   if (hasLabels && dockerfile !== undefined) attributes.set("label:com.docker.image.source.entrypoint", dockerfile);
   if (!hasInfo) return attributes;
   for (const [key, local] of inputs.dirs) {
-    const place = within(await realpath(local));
+    const place = within(realpathSync(local));
     if (place !== undefined) attributes.set(`vcs:localdir:${key}`, place);
   }
   return attributes;
 }
 
-async function isInRepository(dir: string): Promise<boolean> {
-  for (let at = await realpath(dir); ; at = dirname(at)) {
-    if (await exists(join(at, ".git"))) return true;
+function isInRepository(dir: string): boolean {
+  for (let at = realpathSync(dir); ; at = dirname(at)) {
+    if (existsSync(join(at, ".git"))) return true;
     if (at === dirname(at)) return false;
   }
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** The remote that the branch follows, else `origin`, else `upstream`. */

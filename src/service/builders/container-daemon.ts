@@ -35,7 +35,7 @@ const YOUNG_MS = 15_000;
 
 /** @throws DOCKER_CONTEXT_UNKNOWN, DOCKER_HOST_INVALID. */
 export async function openContainerDaemon(node: NodeConfig, env: Environment): Promise<NodeDaemon> {
-  return new ContainerDaemon(new EngineClient(await dockerEndpoint(env, node.endpoint)), node);
+  return new ContainerDaemon(new EngineClient(dockerEndpoint(env, node.endpoint)), node);
 }
 
 class ContainerDaemon implements NodeDaemon {

@@ -77,7 +77,7 @@ export async function connectNode(
     case "remote":
       return connectionOver(await dialRemote(node, options.signal));
     case "docker": {
-      const client = new EngineClient(await dockerEndpoint(options.env, node.endpoint));
+      const client = new EngineClient(dockerEndpoint(options.env, node.endpoint));
       const duplex = await client.hijack("/grpc", { protocol: "h2c" }, options.signal);
       return connectionOver(Channel.over(duplex));
     }
@@ -171,7 +171,7 @@ const TRY_MS = 10_000;
 export async function nodeLocation(driver: DriverName, node: NodeConfig, env: Environment): Promise<string> {
   if (driver === "kubernetes")
     return `kubernetes://${node.endpoint}/${node.driverOpts["namespace"] ?? ""}/${workloadName(node)}`;
-  return driver.startsWith("docker") ? (await dockerEndpoint(env, node.endpoint)).host : node.endpoint;
+  return driver.startsWith("docker") ? dockerEndpoint(env, node.endpoint).host : node.endpoint;
 }
 
 async function dialRemote(node: NodeConfig, signal: AbortSignal): Promise<Channel> {

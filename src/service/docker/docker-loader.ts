@@ -27,7 +27,7 @@ export async function openDockerLoader(
   env: Readonly<Record<string, string | undefined>>,
   context = "",
 ): Promise<DockerLoader> {
-  return new DockerLoader(new EngineClient(await dockerEndpoint(env, context)));
+  return new DockerLoader(new EngineClient(dockerEndpoint(env, context)));
 }
 
 /** How many images are looked into for layers that they share with ours, newest first. */

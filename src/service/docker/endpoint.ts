@@ -2,7 +2,7 @@
 // Spec: docker/cli context store. Counterpart: docker/cli cli/context/docker.
 
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { BuildError, errnoOf } from "../../base/index.ts";
@@ -26,17 +26,17 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const DEFAULT_HOST = "unix:///var/run/docker.sock";
 
 /** The endpoint of a context, or of the environment where none is named. @throws DOCKER_CONTEXT_UNKNOWN, DOCKER_TLS_UNREADABLE. */
-export async function dockerEndpoint(env: Environment, context = ""): Promise<DockerEndpoint> {
+export function dockerEndpoint(env: Environment, context = ""): DockerEndpoint {
   const host = env["DOCKER_HOST"] ?? "";
-  if (context === "" && host !== "") return { host, tls: await tlsFromEnvironment(env, host) };
+  if (context === "" && host !== "") return { host, tls: tlsFromEnvironment(env, host) };
   const folder = env["DOCKER_CONFIG"] || join(env["HOME"] || homedir(), ".docker");
-  const name = context || env["DOCKER_CONTEXT"] || (await currentContext(folder));
+  const name = context || env["DOCKER_CONTEXT"] || currentContext(folder);
   if (name === "" || name === "default") return { host: host || DEFAULT_HOST, tls: undefined };
   return readContext(folder, name);
 }
 
-async function currentContext(folder: string): Promise<string> {
-  const text = await tryRead(join(folder, "config.json"));
+function currentContext(folder: string): string {
+  const text = tryRead(join(folder, "config.json"));
   if (text === undefined) return "";
   try {
     const { currentContext: name } = JSON.parse(text.toString("utf8")) as { currentContext?: unknown };
@@ -46,9 +46,9 @@ async function currentContext(folder: string): Promise<string> {
   }
 }
 
-async function readContext(folder: string, name: string): Promise<DockerEndpoint> {
+function readContext(folder: string, name: string): DockerEndpoint {
   const id = createHash("sha256").update(name).digest("hex");
-  const text = await tryRead(join(folder, "contexts/meta", id, "meta.json"));
+  const text = tryRead(join(folder, "contexts/meta", id, "meta.json"));
   const unknown = (cause?: unknown) =>
     new BuildError(`context ${JSON.stringify(name)} does not exist`, {
       code: "DOCKER_CONTEXT_UNKNOWN",
@@ -65,7 +65,7 @@ async function readContext(folder: string, name: string): Promise<DockerEndpoint
   }
   if (typeof endpoint?.Host !== "string") throw unknown();
   const tls = join(folder, "contexts/tls", id, "docker");
-  const [ca, cert, key] = await Promise.all(["ca.pem", "cert.pem", "key.pem"].map((file) => tryRead(join(tls, file))));
+  const [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map((file) => tryRead(join(tls, file)));
   const hasTls = ca !== undefined || cert !== undefined || key !== undefined || endpoint.SkipTLSVerify === true;
   return {
     host: endpoint.Host === "" ? DEFAULT_HOST : endpoint.Host,
@@ -73,14 +73,12 @@ async function readContext(folder: string, name: string): Promise<DockerEndpoint
   };
 }
 
-async function tlsFromEnvironment(env: Environment, host: string): Promise<TlsFiles | undefined> {
+function tlsFromEnvironment(env: Environment, host: string): TlsFiles | undefined {
   const verify = (env["DOCKER_TLS_VERIFY"] ?? "") !== "";
   const asked = verify || (env["DOCKER_TLS"] ?? "") !== "";
   if (!asked || !host.startsWith("tcp://")) return undefined;
   const folder = env["DOCKER_CERT_PATH"] || env["DOCKER_CONFIG"] || join(env["HOME"] || homedir(), ".docker");
-  const [ca, cert, key] = await Promise.all(
-    ["ca.pem", "cert.pem", "key.pem"].map((file) => tryRead(join(folder, file))),
-  );
+  const [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map((file) => tryRead(join(folder, file)));
   if (verify && ca === undefined) {
     throw new BuildError(`could not read CA certificate ${join(folder, "ca.pem")}`, {
       code: "DOCKER_TLS_UNREADABLE",
@@ -91,9 +89,9 @@ async function tlsFromEnvironment(env: Environment, host: string): Promise<TlsFi
   return { ca, cert, key, verify };
 }
 
-async function tryRead(path: string): Promise<Buffer | undefined> {
+function tryRead(path: string): Buffer | undefined {
   try {
-    return await readFile(path);
+    return readFileSync(path);
   } catch (error) {
     if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
     throw error;

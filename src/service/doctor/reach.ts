@@ -56,7 +56,7 @@ async function registry(transport: Transport, host: string): Promise<Finding> {
 export async function engineFinding(env: Environment): Promise<Finding> {
   const area = "docker engine";
   try {
-    const endpoint = await dockerEndpoint(env);
+    const endpoint = dockerEndpoint(env);
     const client = new EngineClient(endpoint);
     try {
       const signal = AbortSignal.timeout(ANSWER_MS);
