@@ -47,7 +47,7 @@ afterEach(async () => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
   await pruneNetworks(root, () => true);
   await sweepNetworks(root, { thorough: true });
-  assert.deepEqual(leftovers(), [], "bridges, wires and rules left behind");
+  await assertNothingLeft("bridges, wires and rules left behind");
 });
 
 after(() => {
@@ -72,6 +72,23 @@ export function leftovers(): string[] {
     .split("\n")
     .filter((line) => line.includes("SW"));
   return [...devices, ...rules];
+}
+
+/** Wires of a namespace that is dead may be there a moment longer, until the kernel gets round to them; nothing else may. */
+export async function assertNothingLeft(message = "something is left"): Promise<void> {
+  for (let left = 200; left > 0 && leftovers().some(isWire); left--) {
+    assert.deepEqual(
+      leftovers().filter((line) => !isWire(line)),
+      [],
+      message,
+    );
+    await sleep(50);
+  }
+  assert.deepEqual(leftovers(), [], message);
+}
+
+function isWire(line: string): boolean {
+  return /^\d+: swv-/.test(line);
 }
 
 export async function start(options: MemberOptions): Promise<Member> {

@@ -20,7 +20,18 @@ import {
   sweepNetworks,
 } from "../../src/running/networks/index.ts";
 import { lookUp, query, rawUdp, resolver } from "./dns-tools.ts";
-import { children, echo, home, ip, leftovers, OUTSIDE, publish, root, start } from "./network-house.ts";
+import {
+  assertNothingLeft,
+  children,
+  echo,
+  home,
+  ip,
+  leftovers,
+  OUTSIDE,
+  publish,
+  root,
+  start,
+} from "./network-house.ts";
 import { Member } from "./network-members.ts";
 
 test("names and aliases of a network resolve, in any case and with the network's name", async () => {
@@ -263,7 +274,7 @@ test("kill -9 leaves nothing once the next command has looked", async () => {
   await again.kill();
   await db.kill();
   await sweepNetworks(root);
-  assert.deepEqual(leftovers(), []);
+  await assertNothingLeft();
   await removeNetwork(root, "shop");
   assert.deepEqual(
     listNetworks(root).map(({ name }) => name),
@@ -283,7 +294,7 @@ test("bridges and rules whose records are gone are found by their mark; another 
   await sweepNetworks(other, { thorough: true });
   assert.equal(leftovers().filter((line) => /^-A (FORWARD|POSTROUTING|PREROUTING)|^\d+: sw-/.test(line)).length, 4);
   await sweepNetworks(root);
-  assert.deepEqual(leftovers(), []);
+  await assertNothingLeft();
 });
 
 test("what a state root that is gone has left goes too, but no bridge that wires lead to", async () => {
@@ -303,7 +314,7 @@ test("what a state root that is gone has left goes too, but no bridge that wires
   const wires = () => execFileSync("ip", ["-o", "link"], { encoding: "utf8" }).includes("swv-");
   for (let left = 100; wires() && left > 0; left--) await sleep(20);
   await sweepNetworks(root);
-  assert.deepEqual(leftovers(), []);
+  await assertNothingLeft();
 });
 
 test("a command that is killed while it plans a start leaves nothing", async () => {
@@ -326,7 +337,7 @@ test("a command that is killed while it plans a start leaves nothing", async () 
   child.kill("SIGKILL");
   await once(child, "exit");
   await sweepNetworks(root);
-  assert.deepEqual(leftovers(), []);
+  await assertNothingLeft();
   await start({ name: "other", network: publish("8080:80") });
 });
 
@@ -336,7 +347,7 @@ test("what doctor finds here", async () => {
     findings.map(({ area, state }) => `${area} ${state}`),
     ["bridges good", "netfilter good", "forwarding good"],
   );
-  assert.deepEqual(leftovers(), []);
+  await assertNothingLeft();
 });
 
 test("a start that fails is forgotten", async () => {
