@@ -36,15 +36,19 @@ export type Output =
   /** The engine at `DOCKER_HOST`. */
   | { readonly kind: "load"; readonly name: string; readonly engine: string };
 
+/** Where a cache is: a folder, or a tag in the lab's registry. */
+export type CachePlace =
+  | { readonly kind: "folder"; readonly path: string }
+  | { readonly kind: "registry"; readonly name: string };
+
 export interface BuildOrder {
   readonly context: string;
   /** Defaults to `Dockerfile` in the context. */
   readonly dockerfile?: string;
   readonly output: Output;
   readonly args?: Readonly<Record<string, string>>;
-  /** A folder to export a `mode=max` cache to, or to import one from. */
-  readonly cacheTo?: string;
-  readonly cacheFrom?: string;
+  readonly cacheTo?: CachePlace & { readonly mode: "min" | "max" };
+  readonly cacheFrom?: CachePlace;
   readonly noCache?: boolean;
   /** Ask for the steps' times; costs a little. */
   readonly wantsSteps?: boolean;

@@ -75,7 +75,7 @@ function classic(id: string, title: string, subnet: string): PeerKind {
 }
 
 function argsOf({ dockerfile, args = {}, noCache = false, output, cacheTo, cacheFrom }: BuildOrder): string[] {
-  if (cacheTo !== undefined || cacheFrom !== undefined) throw new Unsupported("no cache export to a folder");
+  if (cacheTo !== undefined || cacheFrom !== undefined) throw new Unsupported("no cache export");
   if (output.kind === "layout") throw new Unsupported("no output as an OCI layout");
   if (output.kind === "load") throw new Unsupported("its image store is the engine's");
   return [

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { measure } from "../harness/meter.ts";
-import type { BuildOrder, Output, PeerKind } from "../harness/types.ts";
+import type { BuildOrder, CachePlace, Output, PeerKind } from "../harness/types.ts";
 
 export const slipway: PeerKind = {
   id: "slipway",
@@ -49,10 +49,14 @@ export function commonArgs({
     "--provenance=false",
     ...(dockerfile === undefined ? [] : ["-f", dockerfile]),
     ...Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),
-    ...(cacheTo === undefined ? [] : ["--cache-to", `type=local,dest=${cacheTo},mode=max`]),
-    ...(cacheFrom === undefined ? [] : ["--cache-from", `type=local,src=${cacheFrom}`]),
+    ...(cacheTo === undefined ? [] : ["--cache-to", `${placeText(cacheTo, "dest")},mode=${cacheTo.mode}`]),
+    ...(cacheFrom === undefined ? [] : ["--cache-from", placeText(cacheFrom, "src")]),
     ...(noCache ? ["--no-cache"] : []),
   ];
+}
+
+function placeText(place: CachePlace, folder: "dest" | "src"): string {
+  return place.kind === "folder" ? `type=local,${folder}=${place.path}` : `type=registry,ref=${place.name}`;
 }
 
 function outputArgs(output: Output): string[] {

@@ -4,18 +4,21 @@ import { join } from "node:path";
 import { run } from "../measure.ts";
 import { buildxProgram } from "../../test/integration/peers.ts";
 import { Unsupported } from "../harness/types.ts";
-import type { Lab, Output, Sample, Workload } from "../harness/types.ts";
+import type { CachePlace, Lab, Output, Sample, Workload } from "../harness/types.ts";
 import { context, fresh, manyFiles } from "./contexts.ts";
 import { bare } from "./trees.ts";
 
 const NOWHERE: Output = { kind: "none" };
-const noFolder = "no cache export to a folder";
-const withoutFolders = { "docker-20": noFolder, "docker-20-buildkit": noFolder, buildah: noFolder };
+const noExport = "no cache export but within images";
+const withoutExport = { "docker-20": noExport, "docker-20-buildkit": noExport, buildah: noExport };
 
 export function storeWorkloads(isQuick: boolean): Workload[] {
   return [
-    cacheExport(isQuick),
-    cacheImport(isQuick),
+    cacheExport(isQuick, { id: "cache-export", place: "folder", mode: "max" }, { ratio: 0.3 }),
+    cacheExport(isQuick, { id: "cache-export-min", place: "folder", mode: "min" }),
+    cacheExport(isQuick, { id: "cache-export-registry", place: "registry", mode: "max" }),
+    cacheImport(isQuick, { id: "cache-import", place: "folder" }),
+    cacheImport(isQuick, { id: "cache-import-registry", place: "registry" }),
     atOnce(isQuick ? 3 : 16),
     collect(isQuick),
     start("--help", { ms: 80 }),
@@ -29,48 +32,68 @@ function cachedContext(lab: Lab, id: string, isQuick: boolean): string {
   return context(lab, id, file, (to) => manyFiles(join(to, "data"), isQuick ? 100 : 5000));
 }
 
-function cacheExport(isQuick: boolean): Workload {
+interface CacheKind {
+  readonly id: string;
+  readonly place: CachePlace["kind"];
+}
+
+function cachePlace(lab: Lab, place: CachePlace["kind"], name: string): CachePlace {
+  return place === "folder"
+    ? { kind: "folder", path: join(lab.folder, name) }
+    : { kind: "registry", name: `${lab.registry}/bench/${name}:1` };
+}
+
+const placeNames = { folder: "a folder", registry: "a registry" };
+
+function cacheExport(
+  isQuick: boolean,
+  { id, place, mode }: CacheKind & { readonly mode: "min" | "max" },
+  target?: Workload["target"],
+): Workload {
   let dir = "";
   return {
-    id: "cache-export",
-    title: "cache export to a folder, mode=max, after the build",
-    target: { ratio: 0.3 },
-    without: withoutFolders,
+    id,
+    title: `cache export to ${placeNames[place]}, mode=${mode}, after the build`,
+    ...(target === undefined ? { isVariant: true } : { target }),
+    without: withoutExport,
     prepare: (lab) => {
-      dir = cachedContext(lab, "cache-export", isQuick);
+      dir = cachedContext(lab, id, isQuick);
     },
     round: async (peer, lab) => {
-      const cacheTo = join(lab.folder, "cache-out");
-      lab.discard(cacheTo);
-      const args = { SALT: fresh() };
+      const salt = fresh();
+      // What a registry has, it would not be sent again.
+      const to = cachePlace(lab, place, place === "folder" ? "cache-out" : `${id}-${peer.id}-${salt}`);
+      if (to.kind === "folder") lab.discard(to.path);
+      const args = { SALT: salt };
       await peer.build({ context: dir, output: NOWHERE, args });
-      return peer.build({ context: dir, output: NOWHERE, args, cacheTo });
+      return peer.build({ context: dir, output: NOWHERE, args, cacheTo: { ...to, mode } });
     },
   };
 }
 
-/** A fresh store and a folder: nothing is run again, and a layout is written. */
-function cacheImport(isQuick: boolean): Workload {
+/** A fresh store and a cache: nothing is run again, and a layout is written. */
+function cacheImport(isQuick: boolean, { id, place }: CacheKind): Workload {
   let dir = "";
   return {
-    id: "cache-import",
-    title: "fresh store, cache from a folder, image as a layout",
-    without: withoutFolders,
+    id,
+    title: `fresh store, cache from ${placeNames[place]}, image as a layout`,
+    ...(place === "folder" ? {} : { isVariant: true }),
+    without: withoutExport,
     prepare: (lab) => {
-      dir = cachedContext(lab, "cache-import", isQuick);
+      dir = cachedContext(lab, id, isQuick);
     },
     warm: async (peer, lab) => {
       await peer.build({
         context: dir,
         output: NOWHERE,
         args: { SALT: "one" },
-        cacheTo: join(lab.folder, `cache-${peer.id}`),
+        cacheTo: { ...cachePlace(lab, place, `cache-${peer.id}`), mode: "max" },
       });
     },
     round: async (peer, lab) => {
       await peer.reset();
       const path = join(lab.folder, "imported.tar");
-      const cacheFrom = join(lab.folder, `cache-${peer.id}`);
+      const cacheFrom = cachePlace(lab, place, `cache-${peer.id}`);
       const sample = await peer.build({
         context: dir,
         output: { kind: "layout", path, compression: "gzip" },
