@@ -74,7 +74,7 @@ export const buildah: PeerKind = {
 };
 
 function argsOf({ dockerfile, args = {}, noCache = false, output, cacheTo, cacheFrom }: BuildOrder): string[] {
-  if (cacheTo !== undefined || cacheFrom !== undefined) throw new Unsupported("no cache export");
+  if (cacheTo !== undefined || cacheFrom !== undefined) throw new Unsupported("no cache in BuildKit's form");
   return [
     ...(dockerfile === undefined ? [] : ["-f", dockerfile]),
     ...Object.entries(args).flatMap(([name, value]) => ["--build-arg", `${name}=${value}`]),

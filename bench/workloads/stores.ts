@@ -10,7 +10,11 @@ import { bare } from "./trees.ts";
 
 const NOWHERE: Output = { kind: "none" };
 const noExport = "no cache export but within images";
-const withoutExport = { "docker-20": noExport, "docker-20-buildkit": noExport, buildah: noExport };
+const withoutExport = { "docker-20": noExport, "docker-20-buildkit": noExport };
+const withoutPlace = {
+  folder: { ...withoutExport, buildah: "no cache export to a folder" },
+  registry: { ...withoutExport, buildah: "pushes an image for each step while it builds: not compared" },
+};
 
 export function storeWorkloads(isQuick: boolean): Workload[] {
   return [
@@ -55,7 +59,7 @@ function cacheExport(
     id,
     title: `cache export to ${placeNames[place]}, mode=${mode}, after the build`,
     ...(target === undefined ? { isVariant: true } : { target }),
-    without: withoutExport,
+    without: withoutPlace[place],
     prepare: (lab) => {
       dir = cachedContext(lab, id, isQuick);
     },
@@ -78,7 +82,7 @@ function cacheImport(isQuick: boolean, { id, place }: CacheKind): Workload {
     id,
     title: `fresh store, cache from ${placeNames[place]}, image as a layout`,
     ...(place === "folder" ? {} : { isVariant: true }),
-    without: withoutExport,
+    without: withoutPlace[place],
     prepare: (lab) => {
       dir = cachedContext(lab, id, isQuick);
     },

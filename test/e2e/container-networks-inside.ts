@@ -8,6 +8,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { assertNothingLeft, networkLeftovers } from "../integration/network-leftovers.ts";
 import { Project, program } from "./project.ts";
 
 const HOST = "192.0.2.1";
@@ -45,7 +46,7 @@ afterEach(async () => {
   if (names.length > 0) slipway("rm", "-fv", ...names);
   slipway("network", "prune", "-f");
   slipway("volume", "prune", "-af");
-  await assertNothingLeft("bridges, wires, rules and volumes left behind", () => true);
+  await assertNothingLeft(leftovers, "bridges, wires, rules and volumes left behind");
 });
 
 after(() => {
@@ -92,12 +93,6 @@ function fromOutside(...argv: string[]): string {
 }
 
 function leftovers(): string[] {
-  const devices = execFileSync("ip", ["-o", "link"], { encoding: "utf8" })
-    .split("\n")
-    .filter((line) => line.includes(": sw"));
-  const rules = execFileSync("iptables-save", { encoding: "utf8" })
-    .split("\n")
-    .filter((line) => line.includes("SW"));
   const files = (["volumes", "networks/live", "networks/attached", "networks/scripts"] as const).flatMap((dir) => {
     try {
       return readdirSync(join(project.state, dir)).map((name) => `${dir}/${name}`);
@@ -105,23 +100,10 @@ function leftovers(): string[] {
       return [];
     }
   });
-  return [...devices, ...rules, ...files];
+  return [...networkLeftovers(), ...files];
 }
 
-/** Wires of a namespace that is dead may be there a moment longer, until the kernel gets round to them; nothing else may. */
-async function assertNothingLeft(message: string, counts: (each: string) => boolean): Promise<void> {
-  const found = () => leftovers().filter(counts);
-  const isWire = (each: string) => /^\d+: swv-/.test(each);
-  for (let left = 200; left > 0 && found().some(isWire); left--) {
-    assert.deepEqual(
-      found().filter((each) => !isWire(each)),
-      [],
-      message,
-    );
-    await sleep(50);
-  }
-  assert.deepEqual(found(), [], message);
-}
+const withoutVolumes = () => leftovers().filter((each) => !each.startsWith("volumes/"));
 
 const web = (...flags: string[]) =>
   out("run", "-d", "--name", "web", ...flags, "box", "httpd", "-f", "-p", "80", "-h", "/data");
@@ -325,7 +307,7 @@ test("kill -9 of a supervisor: the next command clears everything away", async (
   const pid = supervisors().find((each) => each.line.includes(id))!.pid;
   process.kill(pid, "SIGKILL");
   assert.match(out("ps", "-a", "--format", "{{.Status}}"), /Exited \(137\)/);
-  await assertNothingLeft("of a supervisor that was killed", (each) => !each.startsWith("volumes/"));
+  await assertNothingLeft(withoutVolumes, "of a supervisor that was killed");
   out("start", "web");
   assert.equal(fromOutside("busybox", "wget", "-qO-", `http://${HOST}:8080/`).trim(), "served");
 });
@@ -367,7 +349,7 @@ test("commands and supervisors killed at random instants leave nothing once the 
       slipway("rm", "-f", ...words("ps", "-aq"));
     }
     slipway("ps");
-    await assertNothingLeft(`round ${round}`, (each) => !each.startsWith("volumes/"));
+    await assertNothingLeft(withoutVolumes, `round ${round}`);
   }
 });
 

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { after, afterEach, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parsePortSpec, pruneNetworks, sweepNetworks } from "../../src/running/networks/index.ts";
+import { assertNothingLeft, networkLeftovers } from "./network-leftovers.ts";
 import { Member, type MemberOptions } from "./network-members.ts";
 
 const helper = process.env["SLIPWAY_NET_HELPER"]!;
@@ -47,7 +48,7 @@ afterEach(async () => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
   await pruneNetworks(root, () => true);
   await sweepNetworks(root, { thorough: true });
-  await assertNothingLeft("bridges, wires and rules left behind");
+  await assertNothingLeft(networkLeftovers, "bridges, wires and rules left behind");
 });
 
 after(() => {
@@ -62,33 +63,6 @@ export function ip(line: string): void {
 
 export function fromOutside(...argv: string[]): string {
   return execFileSync("nsenter", [`--net=/proc/${outside.pid}/ns/net`, ...argv], { encoding: "utf8", timeout: 20_000 });
-}
-
-export function leftovers(): string[] {
-  const devices = execFileSync("ip", ["-o", "link"], { encoding: "utf8" })
-    .split("\n")
-    .filter((line) => line.includes(": sw"));
-  const rules = execFileSync("iptables-save", { encoding: "utf8" })
-    .split("\n")
-    .filter((line) => line.includes("SW"));
-  return [...devices, ...rules];
-}
-
-/** Wires of a namespace that is dead may be there a moment longer, until the kernel gets round to them; nothing else may. */
-export async function assertNothingLeft(message = "something is left"): Promise<void> {
-  for (let left = 200; left > 0 && leftovers().some(isWire); left--) {
-    assert.deepEqual(
-      leftovers().filter((line) => !isWire(line)),
-      [],
-      message,
-    );
-    await sleep(50);
-  }
-  assert.deepEqual(leftovers(), [], message);
-}
-
-function isWire(line: string): boolean {
-  return /^\d+: swv-/.test(line);
 }
 
 export async function start(options: MemberOptions): Promise<Member> {

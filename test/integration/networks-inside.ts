@@ -20,18 +20,8 @@ import {
   sweepNetworks,
 } from "../../src/running/networks/index.ts";
 import { lookUp, query, rawUdp, resolver } from "./dns-tools.ts";
-import {
-  assertNothingLeft,
-  children,
-  echo,
-  home,
-  ip,
-  leftovers,
-  OUTSIDE,
-  publish,
-  root,
-  start,
-} from "./network-house.ts";
+import { children, echo, home, ip, OUTSIDE, publish, root, start } from "./network-house.ts";
+import { assertNothingLeft, networkLeftovers } from "./network-leftovers.ts";
 import { Member } from "./network-members.ts";
 
 test("names and aliases of a network resolve, in any case and with the network's name", async () => {
@@ -260,21 +250,21 @@ test("kill -9 leaves nothing once the next command has looked", async () => {
   await createNetwork(root, { name: "shop" });
   const web = await start({ name: "web", networks: ["shop"], network: publish("8080:80") });
   const db = await start({ name: "db", networks: ["shop"] });
-  assert.ok(leftovers().length > 0);
+  assert.ok(networkLeftovers().length > 0);
   await web.kill();
   await assert.rejects(
     removeNetwork(root, "shop"),
     /error while removing network: network shop id [0-9a-f]{64} has active endpoints/,
   );
   await sweepNetworks(root);
-  assert.ok(!leftovers().some((line) => line.includes("SWP")), "rules of its ports");
+  assert.ok(!networkLeftovers().some((line) => line.includes("SWP")), "rules of its ports");
   assert.deepEqual(lookUp(db, "db"), [db.address], "the neighbour goes on");
   const again = await start({ name: "web", networks: ["shop"], network: publish("8080:80") });
   assert.equal(again.address, web.address, "its address is free again");
   await again.kill();
   await db.kill();
   await sweepNetworks(root);
-  await assertNothingLeft();
+  await assertNothingLeft(networkLeftovers);
   await removeNetwork(root, "shop");
   assert.deepEqual(
     listNetworks(root).map(({ name }) => name),
@@ -292,15 +282,18 @@ test("bridges and rules whose records are gone are found by their mark; another 
   const other = mkdtempSync(join(home, "other-"));
   mkdirSync(join(other, "networks"));
   await sweepNetworks(other, { thorough: true });
-  assert.equal(leftovers().filter((line) => /^-A (FORWARD|POSTROUTING|PREROUTING)|^\d+: sw-/.test(line)).length, 4);
+  assert.equal(
+    networkLeftovers().filter((line) => /^-A (FORWARD|POSTROUTING|PREROUTING)|^\d+: sw-/.test(line)).length,
+    4,
+  );
   await sweepNetworks(root);
-  await assertNothingLeft();
+  await assertNothingLeft(networkLeftovers);
 });
 
 test("what a state root that is gone has left goes too, but no bridge that wires lead to", async () => {
   const lost = mkdtempSync(join(home, "lost '"));
   const planned = await Member.start(lost, process.env["SLIPWAY_NET_HELPER"]!, { name: "lost" });
-  const bridge = () => leftovers().some((line) => /^\d+: sw-/.test(line));
+  const bridge = () => networkLeftovers().some((line) => /^\d+: sw-/.test(line));
   mkdirSync(join(root, "networks"), { recursive: true });
   try {
     renameSync(lost, `${lost}.away`);
@@ -314,7 +307,7 @@ test("what a state root that is gone has left goes too, but no bridge that wires
   const wires = () => execFileSync("ip", ["-o", "link"], { encoding: "utf8" }).includes("swv-");
   for (let left = 100; wires() && left > 0; left--) await sleep(20);
   await sweepNetworks(root);
-  await assertNothingLeft();
+  await assertNothingLeft(networkLeftovers);
 });
 
 test("a command that is killed while it plans a start leaves nothing", async () => {
@@ -337,7 +330,7 @@ test("a command that is killed while it plans a start leaves nothing", async () 
   child.kill("SIGKILL");
   await once(child, "exit");
   await sweepNetworks(root);
-  await assertNothingLeft();
+  await assertNothingLeft(networkLeftovers);
   await start({ name: "other", network: publish("8080:80") });
 });
 
@@ -347,7 +340,7 @@ test("what doctor finds here", async () => {
     findings.map(({ area, state }) => `${area} ${state}`),
     ["bridges good", "netfilter good", "forwarding good"],
   );
-  await assertNothingLeft();
+  await assertNothingLeft(networkLeftovers);
 });
 
 test("a start that fails is forgotten", async () => {

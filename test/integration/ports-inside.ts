@@ -11,19 +11,8 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createNetwork, renameInNetworks, sweepNetworks } from "../../src/running/networks/index.ts";
 import { lookUp } from "./dns-tools.ts";
-import {
-  ask,
-  children,
-  echo,
-  fromOutside,
-  HOST,
-  leftovers,
-  outside,
-  OUTSIDE,
-  publish,
-  root,
-  start,
-} from "./network-house.ts";
+import { ask, children, echo, fromOutside, HOST, outside, OUTSIDE, publish, root, start } from "./network-house.ts";
+import { networkLeftovers } from "./network-leftovers.ts";
 
 test("published ports answer on every address of the host, from inside and outside, with the sender's address kept", async () => {
   await createNetwork(root, { name: "shop" });
@@ -181,8 +170,8 @@ test("rules that a firewall swept away come back, and a new name is found at onc
   utimesSync(filter, 1, 1);
   const user = await start({ name: "user" });
   assert.ok(
-    leftovers().some((line) => line.startsWith("-A FORWARD")),
-    leftovers().join("\n"),
+    networkLeftovers().some((line) => line.startsWith("-A FORWARD")),
+    networkLeftovers().join("\n"),
   );
   await renameInNetworks(root, web.id, "shop");
   assert.deepEqual(lookUp(user, "shop"), [web.address]);
@@ -198,7 +187,7 @@ test("without netfilter: ports through the proxy, and a warning that says what i
     assert.equal(await ask(8080, "127.0.0.1"), "proxied");
     assert.equal(fromOutside("busybox", "nc", HOST, "8080").trim(), "proxied");
     assert.deepEqual(
-      leftovers().filter((line) => line.includes("SW")),
+      networkLeftovers().filter((line) => line.includes("SW")),
       [],
     );
   } finally {

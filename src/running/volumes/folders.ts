@@ -24,33 +24,33 @@ export function volumeNames(root: string): string[] {
   return namesIn(volumesDir(root)).filter((name) => !name.startsWith("."));
 }
 
-/** Makes a volume's folder with its record and, if given, its first user. False where there is such a volume by now. */
-export function makeVolume(root: string, name: string, record: string, user: string | undefined): boolean {
+/** Makes a volume's folder with its record and, if given, its first user; one that is there by now stays as it is. */
+export function makeVolume(root: string, name: string, record: string, user: string | undefined): void {
   mkdirSync(volumesDir(root), { recursive: true, mode: 0o711 });
   const making = join(volumesDir(root), `${UNBORN}${randomBytes(8).toString("hex")}`);
-  return whileMaking(volumesDir(root), () => {
+  whileMaking(volumesDir(root), () => {
     try {
       mkdirSync(making, { mode: 0o711 });
       mkdirSync(join(making, "_data"), { mode: 0o755 });
       mkdirSync(join(making, "users"), { mode: 0o711 });
       if (user !== undefined) writeFileSync(join(making, "users", user), "");
       writeFileSync(join(making, "config.json"), record, { mode: 0o600 });
-      return isNamed(making, root, name);
+      giveName(making, root, name);
     } finally {
       removeTogether(making);
     }
   });
 }
 
-/** Gives a folder its name; false where a volume has it. */
-function isNamed(made: string, root: string, name: string): boolean {
+/** Gives a folder its name, if no volume has it. */
+function giveName(made: string, root: string, name: string): void {
   for (;;) {
     try {
       renameSync(made, volumeDir(root, name));
-      return true;
+      return;
     } catch (error) {
       if (errnoOf(error) !== "ENOTEMPTY" && errnoOf(error) !== "EEXIST") throw error;
-      if (existsSync(join(volumeDir(root, name), "config.json"))) return false;
+      if (existsSync(join(volumeDir(root, name), "config.json"))) return;
       // A removal that was cut short: what is left of it is nobody's.
       dropVolume(root, name);
     }
